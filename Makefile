@@ -1,0 +1,163 @@
+# Hearth. `make help` lists the targets. Quiet unless V=1; CC=clang for clang; CFLAGS and LDFLAGS are
+# the user's, added to ours.
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+CC      = gcc
+MPICC   ?= mpicc
+MPIRUN  ?= mpirun --oversubscribe
+B       ?= build
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+VERSION := $(shell awk '/define HEARTH_VERSION_(MAJOR|MINOR|PATCH)/ {v = v s $$3; s = "."} END {print v}' include/hearth.h)
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
+
+# The compiler behind mpicc, for Open MPI and for MPICH.
+export OMPI_CC = $(CC)
+export MPICH_CC = $(CC)
+# Open MPI refuses to run as root otherwise, which is what containers do.
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT = 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+endif
+export MPIRUN MPICC
+
+WARN    = -Wall -Wextra -Wshadow -Werror
+OURS    = -std=gnu11 -D_GNU_SOURCE $(WARN) -fPIC -MMD -MP -Iinclude -Isrc $(CFLAGS)
+LIBS    = -lhwloc -lpthread
+
+ifeq ($(V),1)
+Q =
+say =
+else
+Q = @
+say = @echo "  $(1)  $(2)";
+endif
+
+# ---- what there is ------------------------------------------------------------------------------
+
+PROTOCOL_C := $(wildcard src/protocol/*.c)
+LIB_C      := $(wildcard src/*.c src/net/*.c src/vm/*.c) $(PROTOCOL_C)
+LIB_O      := $(LIB_C:%.c=$(B)/%.o)
+PURE_O     := $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c $(wildcard src/heap_*.c) src/config.c)
+UNIT_O     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
+MPI_TESTS  := $(patsubst tests/mpi/%.c,$(B)/tests/mpi/%,$(wildcard tests/mpi/test_*.c))
+HARNESS_O  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/mpi/test_%.c,$(wildcard tests/mpi/*.c)))
+BENCHES    := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+APPS       := $(B)/apps/heat $(B)/apps/heat_mpi $(B)/apps/make_picture
+ALL_C      := $(LIB_C) $(wildcard tests/*/*.c apps/*.c bench/*.c)
+ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
+
+.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi \
+        test-install FORCE
+all: $(B)/libhearth.a $(B)/libhearth.so apps bench-programs
+help:
+	@echo "make           the library, apps and benchmarks"
+	@echo "make demo      install what is missing, build, show heat flow under both protocols"
+	@echo "make check     install what is missing, build, run all tests"
+	@echo "make deps      install what is missing (apt; elsewhere: name it and stop)"
+	@echo "make bench     measure; make soak SECONDS=600: random tests for that long"
+	@echo "make lint      format, undefined symbols of the protocols, sizes; make format mends"
+	@echo "make asan      unit tests under address and undefined-behaviour sanitizers"
+	@echo "make install   PREFIX=$(PREFIX)"
+
+# ---- the library ---------------------------------------------------------------------------------
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(MPICC) $(OURS) -c $< -o $@
+
+# Everything is built anew when compiler or flags change.
+$(B)/flags: FORCE
+	@mkdir -p $(B)
+	@echo '$(MPICC) $(CC) $(OURS)' | cmp -s - $@ || echo '$(MPICC) $(CC) $(OURS)' > $@
+
+# One object in which only hearth_* is global: the static library exports no more than the shared.
+$(B)/libhearth.o: $(LIB_O)
+	$(call say,LD,$@)
+	$(Q)ld -r -o $@ $^ && objcopy -w --keep-global-symbol='hearth_*' $@
+$(B)/libhearth.a: $(B)/libhearth.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(B)/libhearth.so.$(VERSION): $(LIB_O) src/hearth.map
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -shared -Wl,-soname,libhearth.so.$(MAJOR) \
+	    -Wl,--version-script=src/hearth.map -o $@ $(LIB_O) $(LDFLAGS) $(LIBS)
+$(B)/libhearth.so: $(B)/libhearth.so.$(VERSION)
+	$(Q)ln -sf $(notdir $<) $(B)/libhearth.so.$(MAJOR) && ln -sf $(notdir $<) $@
+
+# ---- programs ------------------------------------------------------------------------------------
+
+.PHONY: apps bench-programs
+apps: $(APPS)
+bench-programs: $(BENCHES)
+
+$(B)/apps/heat: $(B)/apps/heat.o $(B)/apps/heat_common.o $(B)/apps/heat_picture.o $(B)/libhearth.a
+$(B)/apps/heat_mpi: $(B)/apps/heat_mpi.o $(B)/apps/heat_common.o $(B)/apps/heat_picture.o
+$(B)/apps/make_picture: $(B)/apps/make_picture.o
+$(APPS):
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lpng -lm
+
+$(BENCHES): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+$(MPI_TESTS): $(B)/tests/mpi/%: $(B)/tests/mpi/%.o $(HARNESS_O) $(B)/libhearth.a
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcunit
+
+# The parts that need no MPI, against a port that must not be called.
+$(B)/tests/unit/unit: $(UNIT_O) $(filter-out $(B)/src/protocol/%,$(PURE_O)) \
+                      $(patsubst %,$(B)/src/protocol/%.o,diff diff_mask)
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcunit -lpthread
+
+-include $(ALL_C:%.c=$(B)/%.d)
+
+# ---- doing ----------------------------------------------------------------------------------------
+
+deps:
+	$(Q).ci/deps.sh
+
+# After deps, in a make of its own: what was installed changes what can be built.
+demo: deps
+	$(Q)$(MAKE) --no-print-directory apps
+	$(Q)sh apps/demo.sh $(B)
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory all lint
+	$(Q)$(MAKE) --no-print-directory test-unit test-mpi test-install
+
+test-unit: $(B)/tests/unit/unit
+	$(call say,RUN,$<)
+	$(Q)$<
+test-mpi: $(MPI_TESTS)
+	$(Q)sh tests/mpi/run.sh $(B)
+test-install: $(B)/libhearth.a $(B)/libhearth.so
+	$(Q)sh tests/install.sh $(B)
+
+asan:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/asan test-unit \
+	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+
+SECONDS ?= 600
+soak: $(MPI_TESTS)
+	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
+
+bench: deps
+	$(Q)$(MAKE) --no-print-directory bench-programs
+	$(Q)sh bench/run.sh $(B)
+
+lint:
+	$(Q)sh .ci/lint.sh $(B)
+format:
+	$(Q)clang-format -i $(ALL_SRC)
+
+install: all
+	$(Q)sh .ci/install.sh $(B) $(DESTDIR)$(PREFIX) $(PREFIX) $(VERSION)
+
+clean:
+	$(Q)rm -rf build

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The public calls: argument checks, then the work. Arguments that may lie in shared memory are
+ * read before hth_enter and written after hth_leave, where a fault is served like any other. */
+#include <hearth.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "log.h"
+#include "memory.h"
+#include "net/comm.h"
+#include "region.h"
+#include "sync.h"
+
+static int check_up(const char *call)
+{
+    return hth_job.up
+               ? HEARTH_OK
+               : hth_error(HEARTH_ESTATE, "%s outside of hearth_init ... hearth_finalize", call);
+}
+
+/* A fingerprint of a collective call: all PEs must make the same. FNV-1a. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) {
+        hash = (hash ^ (value >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+enum collective_call { CREATE = 1, DESTROY, MALLOC, FREE };
+
+static int agree(const char *call, enum collective_call which, uint64_t a, uint64_t b)
+{
+    uint64_t hash = mix(mix(mix(UINT64_C(0xcbf29ce484222325), which), a), b);
+    return hth_comm_agree(hash) == HEARTH_OK
+               ? HEARTH_OK
+               : hth_error(HEARTH_EMISMATCH,
+                           "%s: collective, but the PEs called it with different arguments (this "
+                           "one: %llu, %llu), or called different functions",
+                           call, (unsigned long long)a, (unsigned long long)b);
+}
+
+/* --- regions
+ * -------------------------------------------------------------------------------------- */
+
+static uint64_t os_page_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void override(struct hearth_region_attr *attr)
+{
+    const struct hth_config *config = &hth_job.config;
+    if (config->protocol != HTH_CONFIG_UNSET) {
+        attr->protocol = (enum hearth_protocol)config->protocol;
+    }
+    if (config->consistency != HTH_CONFIG_UNSET) {
+        attr->consistency = (enum hearth_consistency)config->consistency;
+    }
+    if (config->page_bytes != 0) {
+        attr->page_bytes = config->page_bytes;
+    }
+    if (attr->page_bytes == 0) {
+        attr->page_bytes = os_page_bytes();
+    }
+}
+
+static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
+{
+    if (bytes == 0) {
+        return hth_error(HEARTH_EINVAL, "hearth_region_create: 0 bytes; a region has at least 1");
+    }
+    if ((unsigned)attr->protocol > HEARTH_WRITE_UPDATE ||
+        (unsigned)attr->consistency > HEARTH_SEQUENTIAL ||
+        (unsigned)attr->placement > HEARTH_HOME_FIXED) {
+        return hth_error(HEARTH_EINVAL,
+                         "hearth_region_create: protocol %d, consistency %d or placement %d is not "
+                         "one of the enumerated values; begin with HEARTH_REGION_ATTR_DEFAULT",
+                         (int)attr->protocol, (int)attr->consistency, (int)attr->placement);
+    }
+    if ((attr->page_bytes & (attr->page_bytes - 1)) != 0 || attr->page_bytes < os_page_bytes() ||
+        attr->page_bytes > UINT64_C(1) << 30) {
+        return hth_error(
+            HEARTH_EINVAL,
+            "hearth_region_create: page_bytes %zu is not a power of two from %llu (the "
+            "system's page) to 1073741824; 0 takes the system's",
+            attr->page_bytes, (unsigned long long)os_page_bytes());
+    }
+    if (attr->placement == HEARTH_HOME_FIXED &&
+        (attr->home_pe < 0 || attr->home_pe >= hth_comm_n_pes())) {
+        return hth_error(HEARTH_EINVAL,
+                         "hearth_region_create: home_pe %d is not a PE; there are %d",
+                         attr->home_pe, hth_comm_n_pes());
+    }
+    if (attr->consistency == HEARTH_SEQUENTIAL) {
+        return hth_error(
+            HEARTH_ENOTSUP,
+            attr->protocol == HEARTH_WRITE_UPDATE
+                ? "hearth_region_create: write-update cannot be sequentially "
+                  "consistent: copies take updates at different moments, so there is "
+                  "none at which all PEs see a write. Use HEARTH_RELEASE"
+                : "hearth_region_create: HEARTH_SEQUENTIAL is not in this version. Use "
+                  "HEARTH_RELEASE");
+    }
+    return HEARTH_OK;
+}
+
+/* Everything about the request that must be alike. */
+static uint64_t fingerprint(const struct hearth_region_attr *attr, bool out)
+{
+    uint64_t hash = mix(0, out);
+    hash = mix(hash, (uint64_t)attr->protocol << 32 | (uint64_t)attr->consistency << 16 |
+                         (uint64_t)attr->placement);
+    hash = mix(hash, (uint64_t)(int64_t)attr->home_pe);
+    return mix(hash, attr->page_bytes);
+}
+
+static int create(struct hearth_region **region_out, uint64_t bytes,
+                  const struct hearth_region_attr *attr)
+{
+    int rc = agree("hearth_region_create", CREATE, bytes, fingerprint(attr, region_out != NULL));
+    if (rc == HEARTH_OK && region_out == NULL) {
+        rc = hth_error(HEARTH_EINVAL, "hearth_region_create: region_out is NULL");
+    }
+    if (rc == HEARTH_OK) {
+        rc = check_attr(attr, bytes);
+    }
+    return rc == HEARTH_OK ? hth_region_make(region_out, bytes, attr) : rc;
+}
+
+int hearth_region_create(struct hearth_region **region_out, size_t bytes,
+                         const struct hearth_region_attr *attr)
+{
+    int rc = check_up("hearth_region_create");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    struct hearth_region_attr wanted = HEARTH_REGION_ATTR_DEFAULT;
+    char name[HTH_NAME_MAX];
+    if (attr != NULL) {
+        wanted = *attr;
+    }
+    if (wanted.name != NULL) { /* may lie in shared memory: copied while faults are served */
+        strncpy(name, wanted.name, sizeof name - 1);
+        name[sizeof name - 1] = '\0';
+        wanted.name = name;
+    }
+    struct hearth_region *region = NULL;
+    hth_enter();
+    override(&wanted);
+    rc = create(region_out != NULL ? &region : NULL, bytes, &wanted);
+    hth_leave();
+    if (rc == HEARTH_OK) {
+        *region_out = region;
+    }
+    return rc;
+}
+
+static int bad_region(const char *call, const struct hearth_region *region)
+{
+    return hth_error(HEARTH_EINVAL, "%s: %p is not a region (NULL, or destroyed)", call,
+                     (const void *)region);
+}
+
+static void full_barrier(void)
+{
+    hth_coherence_release(&hth_job.coherence);
+    hth_comm_barrier();
+    hth_coherence_acquire(&hth_job.coherence);
+}
+
+int hearth_region_destroy(struct hearth_region *region)
+{
+    int rc = check_up("hearth_region_destroy");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    bool alive = hth_region_alive(region);
+    rc = agree("hearth_region_destroy", DESTROY, alive ? region->core.id : UINT64_MAX, 0);
+    if (rc == HEARTH_OK && !alive) {
+        rc = bad_region("hearth_region_destroy", region);
+    }
+    if (rc == HEARTH_OK && region == hth_job.heap) {
+        rc = hth_error(HEARTH_EINVAL, "hearth_region_destroy: the default region stays");
+    }
+    if (rc == HEARTH_OK) {
+        full_barrier();
+        hth_region_end(region);
+        hth_comm_barrier();
+    }
+    hth_leave();
+    return rc;
+}
+
+/* --- memory
+ * ---------------------------------------------------------------------------------------- */
+
+static void *collective_malloc(const char *call, struct hearth_region *region, size_t bytes)
+{
+    if (check_up(call) != HEARTH_OK) {
+        return NULL;
+    }
+    hth_enter();
+    void *memory = NULL;
+    bool alive = hth_region_alive(region);
+    if (agree(call, MALLOC, alive ? region->core.id : UINT64_MAX, bytes) == HEARTH_OK) {
+        if (!alive) {
+            bad_region(call, region);
+        } else if (bytes == 0) {
+            hth_error(HEARTH_EINVAL, "%s: 0 bytes", call);
+        } else {
+            memory = hth_memory_malloc(region, bytes);
+        }
+    }
+    hth_leave();
+    return memory;
+}
+
+void *hearth_region_malloc(struct hearth_region *region, size_t bytes)
+{
+    return collective_malloc("hearth_region_malloc", region, bytes);
+}
+
+void *hearth_malloc(size_t bytes)
+{
+    return collective_malloc("hearth_malloc", hth_job.heap, bytes);
+}
+
+void *hearth_calloc(size_t count, size_t bytes)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, bytes, &total)) {
+        hth_error(HEARTH_EINVAL, "hearth_calloc: %zu times %zu bytes overflows", count, bytes);
+        return NULL;
+    }
+    return collective_malloc("hearth_calloc", hth_job.heap, total);
+}
+
+static struct hearth_region *region_of(const void *ptr)
+{
+    return hth_vm_has(ptr) ? hth_region_at(ptr) : NULL;
+}
+
+static int not_allocated(const char *call, const char *kind, const void *ptr)
+{
+    return hth_error(HEARTH_EADDR,
+                     "%s: %p is not the start of a live %s allocation (freed twice, of the other "
+                     "kind, or not Hearth's)",
+                     call, ptr, kind);
+}
+
+int hearth_free(void *ptr)
+{
+    int rc = check_up("hearth_free");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    rc = agree("hearth_free", FREE, (uint64_t)(uintptr_t)ptr, 0);
+    if (rc == HEARTH_OK && ptr != NULL) {
+        struct hearth_region *region = region_of(ptr);
+        struct hth_block block;
+        if (region == NULL ||
+            hth_heap_find(region->heap, (uint64_t)((uint8_t *)ptr - hth_region_base(region)),
+                          &block) != HEARTH_OK) {
+            rc = not_allocated("hearth_free", "collective", ptr);
+        } else {
+            hth_memory_free(region, &block);
+        }
+    } else if (rc == HEARTH_OK) {
+        full_barrier();
+    }
+    hth_leave();
+    return rc;
+}
+
+void *hearth_solo_malloc(struct hearth_region *region, size_t bytes)
+{
+    if (check_up("hearth_solo_malloc") != HEARTH_OK) {
+        return NULL;
+    }
+    if (region == NULL) {
+        region = hth_job.heap;
+    }
+    if (region != hth_job.heap && !hth_region_alive(region)) {
+        bad_region("hearth_solo_malloc", region);
+        return NULL;
+    }
+    if (bytes == 0) {
+        hth_error(HEARTH_EINVAL, "hearth_solo_malloc: 0 bytes");
+        return NULL;
+    }
+    hth_enter();
+    void *memory = hth_memory_solo_malloc(region, bytes);
+    hth_leave();
+    return memory;
+}
+
+int hearth_solo_free(void *ptr)
+{
+    int rc = check_up("hearth_solo_free");
+    if (rc != HEARTH_OK || ptr == NULL) {
+        return rc;
+    }
+    hth_enter();
+    struct hearth_region *region = region_of(ptr);
+    uint64_t offset = region != NULL ? (uint64_t)((uint8_t *)ptr - hth_region_base(region)) : 0;
+    rc = region != NULL && offset >= region->collective_bytes ? hth_memory_solo_free(region, offset)
+                                                              : HEARTH_EADDR;
+    if (rc == HEARTH_EADDR) {
+        rc = not_allocated("hearth_solo_free", "solo", ptr);
+    }
+    hth_leave();
+    return rc;
+}
+
+int hearth_home(const void *ptr)
+{
+    int rc = check_up("hearth_home");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    struct hearth_region *region = region_of(ptr);
+    int home = -1;
+    if (region != NULL) {
+        uint64_t offset = (uint64_t)((const uint8_t *)ptr - hth_region_base(region));
+        home = hth_homes_lookup(&region->homes, offset / region->core.page_bytes);
+    }
+    return home >= 0
+               ? home
+               : hth_error(HEARTH_EADDR, "hearth_home: %p is in no allocation of a region", ptr);
+}
+
+/* --- synchronisation
+ * ------------------------------------------------------------------------------- */
+
+int hearth_barrier_all(void)
+{
+    int rc = check_up("hearth_barrier_all");
+    if (rc == HEARTH_OK) {
+        hth_enter();
+        full_barrier();
+        hth_leave();
+    }
+    return rc;
+}
+
+int hearth_acquire(void)
+{
+    int rc = check_up("hearth_acquire");
+    if (rc == HEARTH_OK) {
+        hth_enter();
+        hth_coherence_acquire(&hth_job.coherence);
+        hth_leave();
+    }
+    return rc;
+}
+
+int hearth_release(void)
+{
+    int rc = check_up("hearth_release");
+    if (rc == HEARTH_OK) {
+        hth_enter();
+        hth_coherence_release(&hth_job.coherence);
+        hth_leave();
+    }
+    return rc;
+}
+
+static int check_handle(const char *call, const void *holder)
+{
+    int rc = check_up(call);
+    return rc == HEARTH_OK && holder == NULL ? hth_error(HEARTH_EINVAL, "%s: NULL", call) : rc;
+}
+
+int hearth_lock_init(struct hearth_lock *lock)
+{
+    uint64_t handle = 0;
+    int rc = check_handle("hearth_lock_init", lock);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    rc = hth_lock_create(&handle);
+    hth_leave();
+    if (rc == HEARTH_OK) {
+        lock->handle = handle;
+    }
+    return rc;
+}
+
+int hearth_lock_acquire(const struct hearth_lock *lock)
+{
+    int rc = check_handle("hearth_lock_acquire", lock);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = lock->handle;
+    hth_enter();
+    rc = hth_lock_take(handle);
+    if (rc == HEARTH_OK) {
+        hth_coherence_acquire(&hth_job.coherence);
+    }
+    hth_leave();
+    return rc;
+}
+
+int hearth_lock_try(const struct hearth_lock *lock)
+{
+    int rc = check_handle("hearth_lock_try", lock);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = lock->handle;
+    hth_enter();
+    rc = hth_lock_take_now(handle);
+    if (rc == HEARTH_OK) {
+        hth_coherence_acquire(&hth_job.coherence);
+    }
+    hth_leave();
+    return rc;
+}
+
+int hearth_lock_release(const struct hearth_lock *lock)
+{
+    int rc = check_handle("hearth_lock_release", lock);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = lock->handle;
+    hth_enter();
+    rc = hth_lock_check_held(handle);
+    if (rc == HEARTH_OK) {
+        hth_coherence_release(&hth_job.coherence);
+        hth_lock_give(handle);
+    }
+    hth_leave();
+    return rc;
+}
+
+int hearth_lock_destroy(struct hearth_lock *lock)
+{
+    int rc = check_handle("hearth_lock_destroy", lock);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = lock->handle;
+    hth_enter();
+    rc = hth_lock_end(handle);
+    hth_leave();
+    if (rc == HEARTH_OK) {
+        lock->handle = 0;
+    }
+    return rc;
+}
+
+int hearth_counter_init(struct hearth_counter *counter, int64_t value)
+{
+    uint64_t handle = 0;
+    int rc = check_handle("hearth_counter_init", counter);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    rc = hth_counter_create(value, &handle);
+    hth_leave();
+    if (rc == HEARTH_OK) {
+        counter->handle = handle;
+    }
+    return rc;
+}
+
+int64_t hearth_counter_fetch_add(const struct hearth_counter *counter, int64_t addend)
+{
+    if (check_handle("hearth_counter_fetch_add", counter) != HEARTH_OK) {
+        return HEARTH_COUNTER_INVALID;
+    }
+    uint64_t handle = counter->handle;
+    int64_t old;
+    hth_enter();
+    int rc = hth_counter_add(handle, addend, &old);
+    hth_leave();
+    return rc == HEARTH_OK ? old : HEARTH_COUNTER_INVALID;
+}
+
+int64_t hearth_counter_load(const struct hearth_counter *counter)
+{
+    if (check_handle("hearth_counter_load", counter) != HEARTH_OK) {
+        return HEARTH_COUNTER_INVALID;
+    }
+    uint64_t handle = counter->handle;
+    int64_t value;
+    hth_enter();
+    int rc = hth_counter_read(handle, &value);
+    hth_leave();
+    return rc == HEARTH_OK ? value : HEARTH_COUNTER_INVALID;
+}
+
+int hearth_counter_store(const struct hearth_counter *counter, int64_t value)
+{
+    int rc = check_handle("hearth_counter_store", counter);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = counter->handle;
+    hth_enter();
+    rc = hth_counter_write(handle, value);
+    hth_leave();
+    return rc;
+}
+
+int hearth_counter_destroy(struct hearth_counter *counter)
+{
+    int rc = check_handle("hearth_counter_destroy", counter);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    uint64_t handle = counter->handle;
+    hth_enter();
+    rc = hth_counter_end(handle);
+    hth_leave();
+    if (rc == HEARTH_OK) {
+        counter->handle = 0;
+    }
+    return rc;
+}

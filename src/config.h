@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Configuration: one table of HEARTH_* environment variables, from which parsing, defaults and the
+ * list of docs/configuration come. Read once, at hearth_init. */
+#ifndef HTH_CONFIG_H
+#define HTH_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hth_progress_mode {
+    HTH_PROGRESS_AUTO,
+    HTH_PROGRESS_SPIN,     /* the progress thread polls without a pause: for a core of its own */
+    HTH_PROGRESS_DOORBELL, /* it sleeps on a futex that senders on this machine ring */
+    HTH_PROGRESS_POLL      /* it polls every 50 us */
+};
+enum hth_log_level { HTH_LOG_NONE, HTH_LOG_ERROR, HTH_LOG_WARN, HTH_LOG_INFO, HTH_LOG_DEBUG };
+
+/* An override that was not given. */
+#define HTH_CONFIG_UNSET (-1)
+
+struct hth_config {
+    uint64_t heap_bytes;    /* capacity of the default region */
+    uint64_t reserve_bytes; /* of the address range; 0: as much as can be had */
+    uint64_t page_bytes;    /* overrides every region; 0: not */
+    int64_t protocol;       /* overrides every region; enum hearth_protocol or HTH_CONFIG_UNSET */
+    int64_t consistency;    /* likewise, enum hearth_consistency */
+    int64_t progress;       /* enum hth_progress_mode */
+    int64_t node_pes;       /* PEs of a virtual node; 0: all that share the machine */
+    int64_t stats;          /* print counters at hearth_finalize */
+    int64_t log;            /* enum hth_log_level */
+};
+
+/* Read the environment. 0, or HEARTH_EINVAL with the variable, its value and the accepted ones in
+ * `why`. */
+int hth_config_read(struct hth_config *config, char *why, size_t why_bytes);
+
+/* The table, for printing: entries 0.. until NULL. */
+struct hth_config_entry {
+    const char *name, *accepted, *preset, *help;
+};
+const struct hth_config_entry *hth_config_entry(unsigned index);
+
+#endif

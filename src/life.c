@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Starting and stopping: the order in which the parts come up and go. */
+#include <hearth.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "fault.h"
+#include "log.h"
+#include "memory.h"
+#include "net/comm.h"
+#include "net/message.h"
+#include "net/mpi.h"
+#include "net/window.h"
+#include "progress.h"
+#include "region.h"
+#include "stats.h"
+#include "sync.h"
+#include "topology.h"
+
+#include <hearth_mpi.h>
+
+static bool started; /* once and for all */
+
+static void on_coherence(int from, const void *message, size_t bytes)
+{
+    hth_coherence_handle(&hth_job.coherence, from, message, bytes);
+}
+
+static struct hth_bell own_bell; /* where MPI shares no memory */
+
+static void start_waiting(void)
+{
+    struct hth_bell *bell = hth_comm_bell(hth_comm_my_pe());
+    /* A waiting thread may spin where each PE's program thread has a unit to itself. */
+    struct hth_progress_config config = {
+        .bell = bell != NULL ? bell : &own_bell,
+        .all_here = hth_comm_n_here() == hth_comm_n_pes(),
+        .may_spin = hth_topology_n_units() >= hth_comm_n_here(),
+        .mode = (enum hth_progress_mode)hth_job.config.progress,
+        .poll = hth_comm_n_pes() > 1 ? hth_message_poll : NULL,
+        .on_start = hth_topology_spread,
+    };
+    if (config.mode == HTH_PROGRESS_AUTO) {
+        config.mode = config.all_here ? HTH_PROGRESS_DOORBELL : HTH_PROGRESS_POLL;
+    }
+    hth_progress_configure(&config);
+}
+
+/* All PEs try the same bases in the same order until one suits all. */
+static int reserve_addresses(void)
+{
+    uintptr_t base;
+    uint64_t bytes;
+    for (unsigned i = 0; hth_vm_candidate(i, hth_job.config.reserve_bytes, &base, &bytes); i++) {
+        bool mine = hth_vm_reserve(base, bytes);
+        if (hth_comm_min(mine)) {
+            int rc = hth_vm_map_alias();
+            if (hth_comm_min(-rc) != 0) {
+                return hth_error(HEARTH_ESYS, "the alias of the address range cannot be mapped: %s",
+                                 rc != 0 ? strerror(rc) : "on another PE");
+            }
+            return HEARTH_OK;
+        }
+        hth_vm_release();
+    }
+    return hth_error(HEARTH_ENOMEM,
+                     "no address range that is free on all PEs. A limit on address space (ulimit "
+                     "-v)? HEARTH_RESERVE_BYTES (default: 16T, then 128G) asks for less");
+}
+
+static int create_heap(void)
+{
+    struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
+    attr.name = "heap";
+    int rc = hearth_region_create(&hth_job.heap, hth_job.config.heap_bytes, &attr);
+    return rc;
+}
+
+/* The words window that is made at the start: for locks and counters, the default region, and some
+ * more regions. */
+static uint64_t first_words(void)
+{
+    uint64_t pages = hth_job.config.heap_bytes / 4096 + 1;
+    uint64_t n = (uint64_t)hth_comm_n_pes(), bits = 1;
+    while (bits < 64 && bits < n) {
+        bits *= 2;
+    }
+    uint64_t copysets = 2 * pages * (bits < 64 ? bits : (n + 63) / 64 * 64) / 64;
+    uint64_t maps = (2 * pages + (n + 1) * pages) / 62; /* bits and their summaries */
+    return hth_sync_n_words() + copysets + maps + (UINT64_C(1) << 18);
+}
+
+static int start_all(void)
+{
+    char why[256];
+    int rc = hth_config_read(&hth_job.config, why, sizeof why);
+    hth_log_start(hth_comm_my_pe(), (enum hth_log_level)hth_job.config.log);
+    if (rc != HEARTH_OK) {
+        return hth_error(rc, "%s", why);
+    }
+    hth_topology_start();
+    start_waiting();
+    rc = reserve_addresses();
+    if (rc == HEARTH_OK) {
+        rc = hth_message_start();
+    }
+    if (rc == HEARTH_OK) {
+        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words());
+    }
+    if (rc == HEARTH_OK) {
+        rc = hth_sync_start();
+    }
+    if (rc == HEARTH_OK) {
+        rc = hth_regions_start();
+    }
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_coherence_init(&hth_job.coherence, NULL, hth_comm_my_pe(), hth_comm_n_pes());
+    hth_message_on(HTH_MESSAGE_COHERENCE, on_coherence);
+    hth_memory_start();
+    rc = hth_fault_start();
+    int err = rc == HEARTH_OK ? hth_progress_start() : 0;
+    if (err != 0) {
+        rc = hth_error(HEARTH_ESYS, "no progress thread: %s", strerror(err));
+    }
+    rc = (int)hth_comm_min(rc);
+    if (rc == HEARTH_OK) {
+        hth_job.up = true;
+        rc = create_heap();
+        hth_job.up = rc == HEARTH_OK;
+    }
+    return rc;
+}
+
+static int start(int comm_rc)
+{
+    if (comm_rc != HEARTH_OK) {
+        return comm_rc;
+    }
+    hth_enter();
+    int rc = start_all();
+    hth_leave();
+    return rc;
+}
+
+static int first_time(void)
+{
+    if (started) {
+        return hth_error(HEARTH_ESTATE,
+                         "Hearth was initialised before; it can be once in a program");
+    }
+    started = true;
+    return HEARTH_OK;
+}
+
+int hearth_init(int *argc, char ***argv)
+{
+    int rc = first_time();
+    return rc != HEARTH_OK ? rc : start(hth_comm_start(argc, argv));
+}
+
+int hearth_init_comm(MPI_Comm comm)
+{
+    int rc = first_time();
+    if (rc == HEARTH_OK) {
+        rc = hth_comm_start_on(comm);
+        started = rc == HEARTH_OK; /* a refused communicator has started nothing */
+    }
+    return rc != HEARTH_OK ? rc : start(HEARTH_OK);
+}
+
+int hearth_finalize(void)
+{
+    if (!hth_job.up) {
+        return hth_error(HEARTH_ESTATE,
+                         "hearth_finalize outside of hearth_init ... hearth_finalize");
+    }
+    hearth_barrier_all();
+    hth_enter();
+    hth_job.up = false;
+    if (hth_job.config.stats) {
+        hth_stats_print();
+    }
+    for (uint32_t id = 0; id < HTH_REGIONS_MAX; id++) {
+        struct hearth_region *region = hth_region_by_id(id);
+        if (region != NULL) {
+            hth_region_end(region);
+        }
+    }
+    hth_job.heap = NULL;
+    hth_comm_barrier(); /* nobody sends any more */
+    hth_progress_stop();
+    hth_message_stop();
+    hth_fault_stop();
+    hth_coherence_fini(&hth_job.coherence);
+    hth_sync_stop();
+    hth_window_stop();
+    hth_regions_stop();
+    hth_vm_release();
+    hth_topology_stop();
+    hth_comm_stop();
+    hth_leave();
+    return HEARTH_OK;
+}
+
+int hearth_my_pe(void)
+{
+    return hth_job.up ? hth_comm_my_pe()
+                      : hth_error(HEARTH_ESTATE, "hearth_my_pe outside of hearth_init ... "
+                                                 "hearth_finalize");
+}
+
+int hearth_n_pes(void)
+{
+    return hth_job.up ? hth_comm_n_pes()
+                      : hth_error(HEARTH_ESTATE, "hearth_n_pes outside of hearth_init ... "
+                                                 "hearth_finalize");
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "memory.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "net/comm.h"
+#include "net/message.h"
+#include "progress.h"
+
+/* --- collective
+ * ----------------------------------------------------------------------------------- */
+
+/* Pages that nobody else can know of yet are writable at their home from the start. */
+static void open_share(struct hearth_region *region, const struct hth_block *block)
+{
+    struct hth_region *core = &region->core;
+    uint64_t first, n;
+    struct hth_extent extent = {block->offset / core->page_bytes,
+                                (block->bytes - 1) / core->page_bytes + 1, HTH_DEAL_BLOCK,
+                                region->attr.home_pe};
+    switch (region->attr.placement) {
+    case HEARTH_HOME_CYCLIC:
+        return; /* a page at a time, by faults */
+    case HEARTH_HOME_FIXED:
+        extent.deal = HTH_DEAL_FIXED;
+        break;
+    case HEARTH_HOME_BLOCK:
+        break;
+    }
+    hth_homes_share(&region->homes, &extent, core->my_pe, &first, &n);
+    if (n > 0) {
+        hth_vm_protect(region->offset + first * core->page_bytes, n * core->page_bytes,
+                       HTH_VIEW_WRITE);
+    }
+}
+
+void *hth_memory_malloc(struct hearth_region *region, uint64_t bytes)
+{
+    struct hth_block block;
+    int rc = hth_heap_alloc(region->heap, bytes, &block);
+    if (rc != HEARTH_OK) {
+        hth_error(HEARTH_ENOMEM,
+                  "no room for %llu bytes in region '%s' of %llu bytes (largest that would fit: "
+                  "%llu). Create a larger region%s",
+                  (unsigned long long)bytes, region->name, (unsigned long long)region->bytes,
+                  (unsigned long long)hth_heap_room(region->heap),
+                  region == hth_job.heap ? " (HEARTH_HEAP_BYTES)" : "");
+        return NULL;
+    }
+    if (block.whole_pages) {
+        open_share(region, &block);
+    }
+    hth_comm_barrier(); /* nobody may use the pointer before all know its homes */
+    return hth_region_base(region) + block.offset;
+}
+
+/* Zero what this PE is home to of a block that shares its pages with others. */
+static void zero_packed(struct hearth_region *region, const struct hth_block *block)
+{
+    struct hth_region *core = &region->core;
+    uint64_t end = block->offset + block->bytes;
+    for (uint64_t at = block->offset; at < end;) {
+        uint64_t page = at / core->page_bytes, page_end = (page + 1) * core->page_bytes;
+        uint64_t n = (end < page_end ? end : page_end) - at;
+        if (hth_homes_lookup(&region->homes, page) == core->my_pe) {
+            hth_coherence_zero(&hth_job.coherence, core, page, at - page * core->page_bytes, n);
+        }
+        at += n;
+    }
+}
+
+static void full_barrier(void)
+{
+    hth_coherence_release(&hth_job.coherence);
+    hth_comm_barrier();
+    hth_coherence_acquire(&hth_job.coherence);
+}
+
+void hth_memory_free(struct hearth_region *region, const struct hth_block *block)
+{
+    full_barrier(); /* nobody uses the block any more, and nothing is under way for it */
+    if (block->whole_pages) {
+        uint64_t page_bytes = region->core.page_bytes;
+        hth_coherence_forget(&hth_job.coherence, &region->core, block->offset / page_bytes,
+                             (block->bytes - 1) / page_bytes + 1);
+    } else {
+        zero_packed(region, block); /* a write like any other: copies learn of it below */
+    }
+    full_barrier();
+    hth_heap_free(region->heap, block->offset);
+}
+
+/* --- solo
+ * ------------------------------------------------------------------------------------------ */
+
+/* Bytes that were handed out before may be in copies elsewhere: zero them as a write. */
+static void zero_used(struct hearth_region *region, uint64_t offset, uint64_t bytes)
+{
+    uint64_t page_bytes = region->core.page_bytes;
+    for (uint64_t at = offset; at < offset + bytes;) {
+        uint64_t page = at / page_bytes, page_end = (page + 1) * page_bytes;
+        uint64_t n = (offset + bytes < page_end ? offset + bytes : page_end) - at;
+        hth_coherence_zero(&hth_job.coherence, &region->core, page, at - page * page_bytes, n);
+        at += n;
+    }
+}
+
+void *hth_memory_solo_malloc(struct hearth_region *region, uint64_t bytes)
+{
+    uint64_t offset, page_bytes = region->core.page_bytes;
+    bool used = false;
+    hth_port_short_lock(NULL, &region->solo_lock);
+    int rc = hth_solo_alloc(region->solo, bytes, &offset, &used);
+    uint64_t room = rc == HEARTH_OK ? 0 : hth_solo_room(region->solo);
+    hth_port_short_unlock(NULL, &region->solo_lock);
+    if (rc != HEARTH_OK) {
+        hth_error(HEARTH_ENOMEM,
+                  "no room for a solo allocation of %llu bytes in this PE's share of region '%s', "
+                  "%llu bytes (largest that would fit: %llu). Create a larger region%s",
+                  (unsigned long long)bytes, region->name, (unsigned long long)region->solo_bytes,
+                  (unsigned long long)room, region == hth_job.heap ? " (HEARTH_HEAP_BYTES)" : "");
+        return NULL;
+    }
+    if (used) {
+        zero_used(region, offset, bytes);
+    } else if (bytes >= page_bytes) {
+        /* Never handed out, and with its pages to itself: nobody else can know of it yet. */
+        uint64_t whole = (bytes + page_bytes - 1) / page_bytes * page_bytes;
+        hth_vm_protect(region->offset + offset, whole, HTH_VIEW_WRITE);
+    }
+    return hth_region_base(region) + offset;
+}
+
+static int solo_free_here(struct hearth_region *region, uint64_t offset)
+{
+    hth_port_short_lock(NULL, &region->solo_lock);
+    int rc = hth_solo_free(region->solo, offset);
+    hth_port_short_unlock(NULL, &region->solo_lock);
+    return rc;
+}
+
+/* A request to the PE that allocated, and its answer. */
+struct solo_request {
+    uint64_t region, offset;
+    struct solo_reply *reply; /* at the requester */
+};
+struct solo_reply {
+    _Atomic bool here; /* set by the handler, last; pairs with reply_is_here */
+    int rc;
+};
+struct solo_answer {
+    struct solo_reply *reply;
+    int64_t rc;
+};
+
+static void on_solo_free(int from, const void *message, size_t bytes)
+{
+    const struct solo_request *request = message;
+    (void)bytes;
+    struct hearth_region *region = hth_region_by_id((uint32_t)request->region);
+    struct solo_answer *answer = hth_message_new();
+    answer->reply = request->reply;
+    answer->rc = region == NULL ? HEARTH_EADDR : solo_free_here(region, request->offset);
+    hth_message_send(from, HTH_MESSAGE_REPLY, answer, sizeof *answer);
+}
+
+static void on_reply(int from, const void *message, size_t bytes)
+{
+    const struct solo_answer *answer = message;
+    (void)from;
+    (void)bytes;
+    answer->reply->rc = (int)answer->rc;
+    atomic_store_explicit(&answer->reply->here, true, memory_order_release);
+    hth_progress_notify();
+}
+
+static bool reply_is_here(void *arg)
+{
+    struct solo_reply *reply = arg;
+    return atomic_load_explicit(&reply->here, memory_order_acquire);
+}
+
+int hth_memory_solo_free(struct hearth_region *region, uint64_t offset)
+{
+    int home = hth_homes_lookup(&region->homes, offset / region->core.page_bytes);
+    if (home == region->core.my_pe) {
+        return solo_free_here(region, offset);
+    }
+    /* Bytes that we have written must be home before the memory is handed out again. */
+    hth_coherence_release(&hth_job.coherence);
+    struct solo_reply reply = {false, 0};
+    struct solo_request *request = hth_message_new();
+    *request = (struct solo_request){region->core.id, offset, &reply};
+    hth_message_send(home, HTH_MESSAGE_SOLO_FREE, request, sizeof *request);
+    struct hth_wait why = {HTH_WAIT_OTHER, &region->core, offset / region->core.page_bytes};
+    hth_wait_until(reply_is_here, &reply, &why);
+    return reply.rc;
+}
+
+void hth_memory_start(void)
+{
+    hth_message_on(HTH_MESSAGE_SOLO_FREE, on_solo_free);
+    hth_message_on(HTH_MESSAGE_REPLY, on_reply);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/comm.h"
+
+#include <hearth.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "net/mpi.h"
+
+MPI_Comm hth_comm_world = MPI_COMM_NULL, hth_comm_here = MPI_COMM_NULL;
+bool hth_mpi_serialized;
+pthread_mutex_t hth_mpi_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* What the PEs of a machine share, at the head of the window's first PE. */
+struct here {
+    _Alignas(64) _Atomic uint64_t arrivals; /* at collectives, by all: tells when all have come */
+};
+
+static struct {
+    int my_pe, n_pes;
+    int n_here, my_rank_here;
+    bool finalize_mpi;
+    MPI_Win bells_window;
+    struct hth_bell **bells; /* by PE; NULL where the PE is on another machine */
+    struct here *here;
+    uint64_t collectives; /* how many this PE has begun; by one thread at a time */
+} job = {.n_pes = 0, .bells_window = MPI_WIN_NULL};
+
+const char *hth_mpi_words(int rc, char *text)
+{
+    int len = 0;
+    if (MPI_Error_string(rc, text, &len) != MPI_SUCCESS) {
+        snprintf(text, MPI_MAX_ERROR_STRING, "MPI error %d", rc);
+    }
+    return text;
+}
+
+void hth_mpi_check(int rc, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    if (rc != MPI_SUCCESS) {
+        hth_die("%s failed: %s", what, hth_mpi_words(rc, text));
+    }
+}
+
+static void end_job(void)
+{
+    /* MPI_Abort may hang if this thread was interrupted inside MPI: then SIGALRM ends us, and
+     * mpirun the others. */
+    signal(SIGALRM, SIG_DFL);
+    sigset_t unblock;
+    sigemptyset(&unblock);
+    sigaddset(&unblock, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &unblock, NULL);
+    alarm(5);
+    MPI_Abort(MPI_COMM_WORLD, 86);
+    _exit(86);
+}
+
+/* Which PEs share this machine, and their bells. */
+static int find_here(void)
+{
+    MPI_Comm_split_type(hth_comm_world, MPI_COMM_TYPE_SHARED, job.my_pe, MPI_INFO_NULL,
+                        &hth_comm_here);
+    MPI_Comm_set_errhandler(hth_comm_here, MPI_ERRORS_RETURN);
+    MPI_Comm_size(hth_comm_here, &job.n_here);
+    MPI_Comm_rank(hth_comm_here, &job.my_rank_here);
+    job.bells = calloc((size_t)job.n_pes, sizeof *job.bells);
+    int *pes = calloc((size_t)job.n_here, sizeof *pes);
+    if (job.bells == NULL || pes == NULL) {
+        free(pes);
+        return hth_error(HEARTH_ENOMEM, "no memory for a table of %d PEs", job.n_pes);
+    }
+    MPI_Allgather(&job.my_pe, 1, MPI_INT, pes, 1, MPI_INT, hth_comm_here);
+    void *mine;
+    char words[MPI_MAX_ERROR_STRING];
+    MPI_Aint bytes = 2 * 64 + (MPI_Aint)sizeof(struct hth_bell);
+    int rc =
+        MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, hth_comm_here, &mine, &job.bells_window);
+    if (rc != MPI_SUCCESS) {
+        free(pes);
+        return hth_error(HEARTH_EMPI,
+                         "MPI_Win_allocate_shared of %ld bytes: %s (is /dev/shm full?)",
+                         (long)bytes, hth_mpi_words(rc, words));
+    }
+    memset(mine, 0, (size_t)bytes);
+    MPI_Barrier(hth_comm_here); /* nobody rings a bell that is about to be zeroed */
+    for (int i = 0; i < job.n_here; i++) {
+        MPI_Aint size;
+        int unit;
+        char *base;
+        MPI_Win_shared_query(job.bells_window, i, &size, &unit, &base);
+        base += -(uintptr_t)base & 63; /* MPI aligns to 8 at most */
+        job.bells[pes[i]] = (struct hth_bell *)(base + sizeof(struct here));
+        if (i == 0) {
+            job.here = (struct here *)base;
+        }
+    }
+    free(pes);
+    return HEARTH_OK;
+}
+
+static int join(MPI_Comm comm)
+{
+    char words[MPI_MAX_ERROR_STRING];
+    int rc = MPI_Comm_dup(comm, &hth_comm_world);
+    if (rc != MPI_SUCCESS) {
+        return hth_error(HEARTH_EMPI, "MPI_Comm_dup: %s", hth_mpi_words(rc, words));
+    }
+    MPI_Comm_set_errhandler(hth_comm_world, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(hth_comm_world, &job.my_pe);
+    MPI_Comm_size(hth_comm_world, &job.n_pes);
+    hth_die_end = end_job;
+    return find_here();
+}
+
+static int check_threads(void)
+{
+    int level;
+    MPI_Query_thread(&level);
+    if (level < MPI_THREAD_SERIALIZED) {
+        return hth_error(HEARTH_EMPI,
+                         "MPI was initialised with thread level %d, and Hearth needs at least "
+                         "MPI_THREAD_SERIALIZED (%d), since its progress thread calls MPI. Call "
+                         "hearth_init before MPI_Init, or MPI_Init_thread with MPI_THREAD_MULTIPLE",
+                         level, MPI_THREAD_SERIALIZED);
+    }
+    hth_mpi_serialized = level < MPI_THREAD_MULTIPLE;
+    return HEARTH_OK;
+}
+
+int hth_comm_start_on(MPI_Comm comm)
+{
+    int up = 0, inter = 0;
+    MPI_Initialized(&up);
+    if (!up) {
+        return hth_error(HEARTH_ESTATE, "hearth_init_comm before MPI_Init: initialise MPI first");
+    }
+    if (comm == MPI_COMM_NULL) {
+        return hth_error(HEARTH_EINVAL, "hearth_init_comm with MPI_COMM_NULL");
+    }
+    MPI_Comm_test_inter(comm, &inter);
+    if (inter) {
+        return hth_error(HEARTH_EINVAL,
+                         "hearth_init_comm with an intercommunicator: merge it first "
+                         "(MPI_Intercomm_merge)");
+    }
+    int rc = check_threads();
+    return rc != HEARTH_OK ? rc : join(comm);
+}
+
+int hth_comm_start(int *argc, char ***argv)
+{
+    int up = 0, over = 0;
+    MPI_Initialized(&up);
+    MPI_Finalized(&over);
+    if (over) {
+        return hth_error(HEARTH_ESTATE, "hearth_init after MPI_Finalize");
+    }
+    if (!up) {
+        /* mpirun turns this on when there are more PEs than cores, and it makes a fetch take 46 us
+         * instead of 3 (docs/design.md). Our own waits yield by themselves. */
+        setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0);
+        int level;
+        int rc = MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &level);
+        if (rc != MPI_SUCCESS) {
+            return hth_error(HEARTH_EMPI, "MPI_Init_thread failed with code %d", rc);
+        }
+        job.finalize_mpi = true;
+    } else {
+        const char *yields = getenv("OMPI_MCA_mpi_yield_when_idle");
+        if (yields != NULL && yields[0] == '1') {
+            hth_log(HTH_LOG_WARN, "MPI was initialised before Hearth and yields when idle, which "
+                                  "makes every fetch slower; call hearth_init first, or run with "
+                                  "--mca mpi_yield_when_idle 0");
+        }
+    }
+    int rc = check_threads();
+    return rc != HEARTH_OK ? rc : join(MPI_COMM_WORLD);
+}
+
+void hth_comm_stop(void)
+{
+    if (job.bells_window != MPI_WIN_NULL) {
+        MPI_Win_free(&job.bells_window);
+    }
+    if (hth_comm_here != MPI_COMM_NULL) {
+        MPI_Comm_free(&hth_comm_here);
+    }
+    if (hth_comm_world != MPI_COMM_NULL) {
+        MPI_Comm_free(&hth_comm_world);
+    }
+    free(job.bells);
+    job.bells = NULL;
+    if (job.finalize_mpi) {
+        MPI_Finalize();
+    }
+}
+
+int hth_comm_my_pe(void)
+{
+    return job.my_pe;
+}
+
+int hth_comm_n_pes(void)
+{
+    return job.n_pes;
+}
+
+int hth_comm_n_here(void)
+{
+    return job.n_here;
+}
+
+struct hth_bell *hth_comm_bell(int pe)
+{
+    return job.bells[pe];
+}
+
+/* --- collectives --------------------------------------------------------------------------------
+ */
+
+struct collective {
+    MPI_Request request;
+    uint64_t everyone; /* what job.here->arrivals is once all PEs of this machine have begun it */
+};
+
+static bool collective_done(void *arg)
+{
+    struct collective *collective = arg;
+    int done = 0;
+    HTH_MPI(MPI_Test(&collective->request, &done, MPI_STATUS_IGNORE));
+    return done != 0;
+}
+
+/* Once all have come, what is left is a few messages that ring no bell. */
+static bool all_have_come(void *arg)
+{
+    struct collective *collective = arg;
+    return job.n_here == job.n_pes && atomic_load(&job.here->arrivals) >= collective->everyone;
+}
+
+static void finish(struct collective *collective)
+{
+    job.collectives++;
+    collective->everyone = job.collectives * (uint64_t)job.n_here;
+    if (job.n_here > 1 && atomic_fetch_add(&job.here->arrivals, 1) + 1 == collective->everyone) {
+        for (int pe = 0; pe < job.n_pes; pe++) { /* the last to come wakes the others */
+            if (pe != job.my_pe && job.bells[pe] != NULL) {
+                hth_bell_wake(job.bells[pe]);
+            }
+        }
+    }
+    struct hth_wait why = {HTH_WAIT_OTHER, NULL, 0};
+    hth_wait_until_soon(collective_done, collective, &why, all_have_come);
+}
+
+void hth_comm_barrier(void)
+{
+    if (job.n_pes == 1) {
+        return;
+    }
+    struct collective collective;
+    HTH_MPI(MPI_Ibarrier(hth_comm_world, &collective.request));
+    finish(&collective);
+}
+
+static void reduce(const void *in, void *out, int n, MPI_Datatype type, MPI_Op op)
+{
+    struct collective collective;
+    HTH_MPI(MPI_Iallreduce(in, out, n, type, op, hth_comm_world, &collective.request));
+    finish(&collective);
+}
+
+int hth_comm_agree(uint64_t fingerprint)
+{
+    uint64_t in[2] = {fingerprint, ~fingerprint}, out[2];
+    if (job.n_pes == 1) {
+        return HEARTH_OK;
+    }
+    reduce(in, out, 2, MPI_UINT64_T, MPI_MIN); /* the least, and the complement of the greatest */
+    return out[0] == ~out[1] ? HEARTH_OK : HEARTH_EMISMATCH;
+}
+
+int64_t hth_comm_min(int64_t value)
+{
+    int64_t least = value;
+    if (job.n_pes > 1) {
+        reduce(&value, &least, 1, MPI_INT64_T, MPI_MIN);
+    }
+    return least;
+}
+
+void hth_comm_sum(uint64_t *values, int n)
+{
+    uint64_t sums[64];
+    if (job.n_pes > 1 && n <= 64) {
+        reduce(values, sums, n, MPI_UINT64_T, MPI_SUM);
+        memcpy(values, sums, (size_t)n * sizeof *values);
+    }
+}
+
+void hth_comm_or_here(uint64_t *values, int n)
+{
+    /* At start only, before there is a progress thread. */
+    MPI_Allreduce(MPI_IN_PLACE, values, n, MPI_UINT64_T, MPI_BOR, hth_comm_here);
+}

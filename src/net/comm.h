@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The job: MPI's start and end, who shares this machine, and collectives that do not block in MPI.
+ *
+ * With more PEs than cores a blocking MPI call burns whole time slices (an MPI_Barrier took 20 ms
+ * on two cores), so after start the library makes none but where MPI has no other: creating
+ * windows. Everything else is started, then waited for in the library's own way. */
+#ifndef HTH_NET_COMM_H
+#define HTH_NET_COMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "progress.h"
+
+/* Initialise MPI if the program has not, and join. 0 or an error, noted. Collective, blocking. */
+int hth_comm_start(int *argc, char ***argv);
+/* Leave; finalises MPI if hth_comm_start initialised it. */
+void hth_comm_stop(void);
+/* Stop handling messages and free the job's MPI objects; by then every PE has stopped sending. */
+
+int hth_comm_my_pe(void);
+int hth_comm_n_pes(void);
+
+/* The bell of a PE on this machine, NULL for others. */
+struct hth_bell *hth_comm_bell(int pe);
+/* PEs on this machine, me included. */
+int hth_comm_n_here(void);
+
+/* Wait for all PEs; orders nothing else. */
+void hth_comm_barrier(void);
+/* 0 if all PEs pass the same fingerprint, else HEARTH_EMISMATCH on all. */
+int hth_comm_agree(uint64_t fingerprint);
+/* The smallest of all PEs' values: of a status, the worst. Also a barrier. */
+int64_t hth_comm_min(int64_t value);
+/* Sum over PEs, in place, the result on all. */
+void hth_comm_sum(uint64_t *values, int n);
+/* Bitwise or over the PEs of this machine, in place. */
+void hth_comm_or_here(uint64_t *values, int n);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/message.h"
+
+#include <hearth.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "net/comm.h"
+#include "net/mpi.h"
+#include "pool.h"
+#include "port.h"
+
+#define TAG       1
+#define RECEIVES  16 /* posted at once */
+#define AT_A_TIME 16 /* messages handled by one poll, so that its caller gets to look around */
+
+/* What travels: this head, padded to 64 bytes so that the payload is aligned, then the payload. */
+struct head {
+    uint32_t sequence; /* per pair of PEs, from 0 */
+    uint32_t kind;
+};
+
+struct buffer {
+    MPI_Request request;
+    struct buffer *next;
+    _Alignas(64) union {
+        struct head head;
+        char pad[64];
+    };
+    char payload[HTH_MESSAGE_BYTES_MAX];
+};
+#define HEAD_BYTES 64
+
+static struct {
+    pthread_mutex_t
+        mutex; /* guards all of this but `handlers`, which is fixed by then. Handlers run
+                  inside, so short locks and sends are taken inside. Only ever tried */
+    struct buffer *ring[RECEIVES];
+    unsigned next;      /* the receive that completes next: they match in the order posted */
+    uint32_t *expected; /* by PE: the next message's sequence number */
+    bool up;
+    hth_message_handler handlers[HTH_MESSAGE_KINDS];
+} in = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* MPI does not promise that sends of two threads arrive in the order in which a lock put them,
+ * though the implementations do; the number shows it if one does not. */
+static struct outgoing {
+    atomic_flag lock; /* guards the number, and that MPI_Isend is called in its order. Nothing is
+                         taken inside but MPI's own locks. Short: MPI_Isend does not wait */
+    uint32_t sequence;
+} * out; /* by PE */
+
+static atomic_flag pending_lock = ATOMIC_FLAG_INIT; /* guards `pending` */
+static struct buffer *pending;                      /* sent, not yet complete */
+static _Atomic unsigned n_pending;
+
+static void spin_lock(atomic_flag *lock)
+{
+    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire)) {
+        sched_yield();
+    }
+}
+
+static void spin_unlock(atomic_flag *lock)
+{
+    atomic_flag_clear_explicit(lock, memory_order_release);
+}
+
+static struct buffer *new_buffer(void)
+{
+    struct buffer *buffer = hth_pool_get(sizeof *buffer);
+    if (buffer == NULL) {
+        hth_die("out of memory for a message of %zu bytes", sizeof *buffer);
+    }
+    return buffer;
+}
+
+void *hth_message_new(void)
+{
+    return new_buffer()->payload;
+}
+
+static struct buffer *buffer_of(void *message)
+{
+    return (struct buffer *)((char *)message - offsetof(struct buffer, payload));
+}
+
+void hth_message_drop(void *message)
+{
+    hth_pool_put(buffer_of(message), sizeof(struct buffer));
+}
+
+void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes)
+{
+    struct buffer *buffer = buffer_of(message);
+    struct outgoing *to = &out[pe];
+    buffer->head.kind = kind;
+    spin_lock(&to->lock);
+    buffer->head.sequence = to->sequence++;
+    HTH_MPI(MPI_Isend(&buffer->head, (int)(HEAD_BYTES + bytes), MPI_BYTE, pe, TAG, hth_comm_world,
+                      &buffer->request));
+    spin_unlock(&to->lock);
+    struct hth_bell *bell = hth_comm_bell(pe);
+    if (bell != NULL) {
+        hth_bell_ring(bell);
+    }
+    /* Put aside; the next poll looks whether it is complete. Testing it here would enter MPI's
+     * progress, and with it other requests, from within a handler. */
+    spin_lock(&pending_lock);
+    buffer->next = pending;
+    pending = buffer;
+    spin_unlock(&pending_lock);
+    atomic_fetch_add_explicit(&n_pending, 1, memory_order_relaxed);
+}
+
+/* Give back the buffers of sends that are complete. The mutex is held. */
+static void reap(void)
+{
+    spin_lock(&pending_lock);
+    struct buffer *list = pending;
+    pending = NULL;
+    spin_unlock(&pending_lock);
+    struct buffer *kept = NULL, **end = &kept;
+    while (list != NULL) {
+        struct buffer *buffer = list;
+        list = list->next;
+        int done = 0;
+        HTH_MPI(MPI_Test(&buffer->request, &done, MPI_STATUS_IGNORE));
+        if (done) {
+            atomic_fetch_sub_explicit(&n_pending, 1, memory_order_relaxed);
+            hth_pool_put(buffer, sizeof *buffer);
+        } else {
+            *end = buffer;
+            end = &buffer->next;
+        }
+    }
+    spin_lock(&pending_lock);
+    *end = pending;
+    pending = kept;
+    spin_unlock(&pending_lock);
+}
+
+static void post_receive(struct buffer *buffer)
+{
+    HTH_MPI(MPI_Irecv(&buffer->head, (int)(HEAD_BYTES + HTH_MESSAGE_BYTES_MAX), MPI_BYTE,
+                      MPI_ANY_SOURCE, TAG, hth_comm_world, &buffer->request));
+}
+
+static void handle(struct buffer *buffer, const MPI_Status *status)
+{
+    int bytes = 0, from = status->MPI_SOURCE;
+    MPI_Get_count(status, MPI_BYTE, &bytes);
+    if (bytes < HEAD_BYTES || buffer->head.kind >= HTH_MESSAGE_KINDS ||
+        in.handlers[buffer->head.kind] == NULL) {
+        hth_die("a message of %d bytes from PE %d is not one of ours", bytes, from);
+    }
+    if (buffer->head.sequence != in.expected[from]) {
+        hth_die("messages from PE %d overtook each other: %u came for %u. This MPI does not keep "
+                "the order of sends, which Hearth relies on",
+                from, buffer->head.sequence, in.expected[from]);
+    }
+    in.expected[from]++;
+    in.handlers[buffer->head.kind](from, buffer->payload, (size_t)bytes - HEAD_BYTES);
+}
+
+int hth_message_poll(void)
+{
+    if (pthread_mutex_trylock(&in.mutex) != 0) {
+        return -1;
+    }
+    int handled = 0;
+    while (in.up && handled < AT_A_TIME) {
+        struct buffer *buffer = in.ring[in.next];
+        int done = 0;
+        MPI_Status status;
+        HTH_MPI(MPI_Test(&buffer->request, &done, &status));
+        if (!done) {
+            break;
+        }
+        handle(buffer, &status);
+        post_receive(buffer);
+        in.next = (in.next + 1) % RECEIVES;
+        handled++;
+    }
+    if (atomic_load_explicit(&n_pending, memory_order_relaxed) > 0) {
+        reap();
+    }
+    pthread_mutex_unlock(&in.mutex);
+    return handled;
+}
+
+void hth_message_on(enum hth_message_kind kind, hth_message_handler handler)
+{
+    in.handlers[kind] = handler;
+}
+
+int hth_message_start(void)
+{
+    if (hth_comm_n_pes() == 1) {
+        return HEARTH_OK;
+    }
+    in.expected = calloc((size_t)hth_comm_n_pes(), sizeof *in.expected);
+    out = calloc((size_t)hth_comm_n_pes(), sizeof *out);
+    if (in.expected == NULL || out == NULL) {
+        return hth_error(HEARTH_ENOMEM, "no memory for a table of %d PEs", hth_comm_n_pes());
+    }
+    for (int i = 0; i < RECEIVES; i++) {
+        in.ring[i] = new_buffer();
+        post_receive(in.ring[i]);
+    }
+    in.up = true;
+    return HEARTH_OK;
+}
+
+void hth_message_stop(void)
+{
+    while (atomic_load(&n_pending) > 0) {
+        hth_message_poll();
+        sched_yield();
+    }
+    pthread_mutex_lock(&in.mutex);
+    if (in.up) {
+        in.up = false;
+        for (int i = 0; i < RECEIVES; i++) {
+            MPI_Cancel(&in.ring[i]->request);
+            MPI_Wait(&in.ring[i]->request, MPI_STATUS_IGNORE);
+        }
+        free(in.expected);
+        free(out);
+    }
+    pthread_mutex_unlock(&in.mutex);
+}

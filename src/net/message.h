@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Active messages: small blocks that a function at the receiver is called with.
+ *
+ * Received and handled under one mutex, so that the order of handling is the order of arrival,
+ * which per pair of PEs is the order of sending. */
+#ifndef HTH_NET_MESSAGE_H
+#define HTH_NET_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum hth_message_kind {
+    HTH_MESSAGE_COHERENCE,
+    HTH_MESSAGE_SOLO_FREE,
+    HTH_MESSAGE_REPLY,
+    HTH_MESSAGE_KINDS
+};
+
+/* Handles a message that came from PE `from`. Must not wait. May send. */
+typedef void (*hth_message_handler)(int from, const void *message, size_t bytes);
+
+int hth_message_start(void); /* collective; 0 or an error, noted */
+/* No PE may send any more (a barrier between the last message and this). */
+void hth_message_stop(void);
+void hth_message_on(enum hth_message_kind kind, hth_message_handler handler);
+
+/* As hth_port_message_new, _send and _drop. */
+void *hth_message_new(void);
+void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes);
+void hth_message_drop(void *message);
+
+/* Handle what has come: how many messages; -1 if another thread is at it. */
+int hth_message_poll(void);
+
+#endif

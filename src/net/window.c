@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/window.h"
+
+#include <hearth.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "heap.h"
+#include "log.h"
+#include "net/comm.h"
+#include "net/mpi.h"
+#include "vm/vm.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the low 32 bits of a word are taken to be its first four bytes"
+#endif
+
+#define WINDOWS_MAX   64
+#define WORDS_AT_ONCE (UINT64_C(1) << 20) /* of a further window, at least */
+#define OPERANDS      512                 /* a thread's atomics between two flushes */
+
+static MPI_Win frames = MPI_WIN_NULL;
+
+/* One PE alone has no window (MPI_Win_create fails there): the words are plain memory. */
+static struct words_window {
+    MPI_Win window;
+    uint64_t *mine; /* page-aligned */
+    uint64_t n;
+    uint64_t shift; /* words between the window's base and `mine`, the same on all PEs */
+    struct hth_range free;
+} windows[WINDOWS_MAX];
+static uint32_t n_windows;
+
+/* MPI reads an operand until the flush: each thread keeps its last ones. A result nobody wants goes
+ * where nobody reads. */
+static _Thread_local uint64_t operands[OPERANDS], unwanted;
+static _Thread_local unsigned n_operands;
+
+static int alone(void)
+{
+    return hth_comm_n_pes() == 1;
+}
+
+/* --- starting ----------------------------------------------------------------------------------
+ */
+
+static bool unified(MPI_Win window)
+{
+    int *model, found = 0;
+    MPI_Win_get_attr(window, MPI_WIN_MODEL, &model, &found);
+    return found && *model == MPI_WIN_UNIFIED;
+}
+
+/* All PEs say how it went for them; what failed on one has failed on all. */
+static int settle(int rc, MPI_Win *window, const char *what, const char *remedy)
+{
+    char words[MPI_MAX_ERROR_STRING];
+    int64_t mine = rc == MPI_SUCCESS ? HEARTH_OK : HEARTH_EMPI;
+    if (rc == MPI_SUCCESS && !unified(*window)) {
+        hth_error(HEARTH_EMPI,
+                  "%s: MPI's windows are not of the unified memory model, and Hearth "
+                  "needs that",
+                  what);
+        mine = HEARTH_ENOTSUP;
+    } else if (rc != MPI_SUCCESS) {
+        hth_error(HEARTH_EMPI, "%s: %s. %s", what, hth_mpi_words(rc, words), remedy);
+    }
+    int worst = (int)hth_comm_min(mine);
+    if (worst != HEARTH_OK && mine == HEARTH_OK) {
+        hth_error(worst, "%s failed on another PE", what);
+    }
+    return worst;
+}
+
+static int start_frames(void *alias, uint64_t bytes)
+{
+    int rc = MPI_Win_create(alias, (MPI_Aint)bytes, 1, MPI_INFO_NULL, hth_comm_world, &frames);
+    if (rc == MPI_SUCCESS) {
+        MPI_Win_set_errhandler(frames, MPI_ERRORS_RETURN);
+    }
+    int worst = settle(rc, &frames, "MPI_Win_create over the shared address range",
+                       "Hearth needs one-sided MPI: on one machine cross-memory attach, which some "
+                       "containers forbid (allow CAP_SYS_PTRACE)");
+    if (worst == HEARTH_OK) {
+        MPI_Win_lock_all(MPI_MODE_NOCHECK, frames);
+    }
+    return worst;
+}
+
+/* Give the memory back that MPI has filled with zeros. It stays zero. */
+static void make_sparse(struct words_window *w)
+{
+    size_t os_page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = w->n * sizeof(uint64_t) & ~(os_page - 1);
+    if (bytes > 0 && madvise(w->mine, bytes, MADV_REMOVE) != 0) {
+        hth_log(HTH_LOG_DEBUG, "a words window of %zu bytes keeps its memory", bytes);
+    }
+}
+
+static int add_window(uint64_t n)
+{
+    if (n_windows == WINDOWS_MAX) {
+        return hth_error(HEARTH_ENOMEM, "the directory is full: %d windows", WINDOWS_MAX);
+    }
+    struct words_window *w = &windows[n_windows];
+    *w = (struct words_window){.window = MPI_WIN_NULL, .n = n};
+    if (alone()) {
+        w->mine = hth_vm_sparse(n * sizeof(uint64_t));
+        if (w->mine == NULL) {
+            return hth_error(HEARTH_ENOMEM, "no memory for a directory of %llu bytes",
+                             (unsigned long long)(n * sizeof(uint64_t)));
+        }
+    } else {
+        uint64_t os_page = (uint64_t)sysconf(_SC_PAGESIZE);
+        MPI_Aint bytes = (MPI_Aint)(n * sizeof(uint64_t) + os_page);
+        char *base = NULL;
+        char remedy[160];
+        snprintf(remedy, sizeof remedy,
+                 "It needs %ld bytes a PE of shared memory: enlarge /dev/shm (docker run "
+                 "--shm-size), or use smaller regions (HEARTH_HEAP_BYTES)",
+                 (long)bytes);
+        hth_comm_barrier(); /* so that nobody spins in MPI for the last to come */
+        int rc = MPI_Win_allocate(bytes, sizeof(uint64_t), MPI_INFO_NULL, hth_comm_world, &base,
+                                  &w->window);
+        if (rc == MPI_SUCCESS) {
+            MPI_Win_set_errhandler(w->window, MPI_ERRORS_RETURN);
+        }
+        int worst = settle(rc, &w->window, "MPI_Win_allocate of the directory", remedy);
+        if (worst != HEARTH_OK) {
+            return worst;
+        }
+        memset(base, 0, (size_t)bytes);
+        /* MPI aligns to 8 bytes only, and not alike everywhere: each PE tells how far off it is by
+         * where `mine` begins, and the shift must be one for all. */
+        uint64_t off = (-(uintptr_t)base & (os_page - 1)) / sizeof(uint64_t);
+        if (hth_comm_agree(off) == HEARTH_OK) {
+            w->shift = off;
+        } /* else: unaligned, and memory stays filled where the page does not fit */
+        w->mine = (uint64_t *)base + w->shift;
+        if (((uintptr_t)w->mine & (os_page - 1)) == 0) {
+            make_sparse(w);
+        }
+        MPI_Win_lock_all(MPI_MODE_NOCHECK, w->window);
+        MPI_Win_sync(w->window);
+        hth_comm_barrier();
+    }
+    if (hth_range_init(&w->free, 0, n) != HEARTH_OK) {
+        return hth_error(HEARTH_ENOMEM, "no memory for the directory's free list");
+    }
+    n_windows++;
+    return HEARTH_OK;
+}
+
+int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words)
+{
+    int rc = alone() ? HEARTH_OK : start_frames(alias, bytes);
+    return rc != HEARTH_OK ? rc : add_window(first_words);
+}
+
+void hth_window_stop(void)
+{
+    for (uint32_t i = 0; i < n_windows; i++) {
+        struct words_window *w = &windows[i];
+        if (w->window == MPI_WIN_NULL) {
+            hth_vm_sparse_free(w->mine, w->n * sizeof(uint64_t));
+        } else {
+            MPI_Win_unlock_all(w->window);
+            MPI_Win_free(&w->window);
+        }
+        hth_range_fini(&w->free);
+    }
+    n_windows = 0;
+    if (frames != MPI_WIN_NULL) {
+        MPI_Win_unlock_all(frames);
+        MPI_Win_free(&frames);
+    }
+}
+
+/* --- frames -------------------------------------------------------------------------------------
+ */
+
+/* MPI counts in int. */
+#define PIECE (UINT64_C(1) << 30)
+
+void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes)
+{
+    for (size_t done = 0; done < bytes; done += PIECE) {
+        int n = (int)(bytes - done < PIECE ? bytes - done : PIECE);
+        HTH_MPI(MPI_Get((char *)to + done, n, MPI_BYTE, pe, (MPI_Aint)(offset + done), n, MPI_BYTE,
+                        frames));
+    }
+}
+
+void hth_window_put(int pe, uint64_t offset, const void *from, size_t bytes)
+{
+    for (size_t done = 0; done < bytes; done += PIECE) {
+        int n = (int)(bytes - done < PIECE ? bytes - done : PIECE);
+        HTH_MPI(MPI_Put((const char *)from + done, n, MPI_BYTE, pe, (MPI_Aint)(offset + done), n,
+                        MPI_BYTE, frames));
+    }
+}
+
+void hth_window_flush(int pe)
+{
+    HTH_MPI(MPI_Win_flush(pe, frames));
+}
+
+/* --- words ---------------------------------------------------------------------------------------
+ */
+
+int hth_words_create(uint64_t n, struct hth_words *words_out)
+{
+    /* Whole OS pages, so that giving them back is exact. */
+    n = (n + 511) & ~UINT64_C(511);
+    for (uint32_t i = 0; i < n_windows; i++) {
+        uint64_t first;
+        if (hth_range_take(&windows[i].free, n, 512, &first) == HEARTH_OK) {
+            *words_out = (struct hth_words){i, first, n};
+            return HEARTH_OK;
+        }
+    }
+    int rc = add_window(n > WORDS_AT_ONCE ? n : WORDS_AT_ONCE);
+    return rc != HEARTH_OK ? rc : hth_words_create(n, words_out);
+}
+
+void hth_words_destroy(struct hth_words *words)
+{
+    struct words_window *w = &windows[words->window];
+    uint64_t *mine = w->mine + words->first;
+    if (((uintptr_t)mine & 4095) != 0 ||
+        madvise(mine, words->n * sizeof(uint64_t), alone() ? MADV_DONTNEED : MADV_REMOVE) != 0) {
+        memset(mine, 0, words->n * sizeof(uint64_t));
+    }
+    if (w->window != MPI_WIN_NULL) {
+        HTH_MPI(MPI_Win_sync(w->window));
+    }
+    if (hth_range_give(&w->free, words->first, words->n) != HEARTH_OK) {
+        hth_log(HTH_LOG_WARN, "out of memory: part of the directory is lost");
+    }
+}
+
+uint64_t *hth_words_mine(const struct hth_words *words)
+{
+    return windows[words->window].mine + words->first;
+}
+
+static uint64_t op_alone(uint64_t *word, enum hth_word_op op, uint64_t operand)
+{
+    switch (op) {
+    case HTH_WORD_READ:
+        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    case HTH_WORD_OR:
+        return __atomic_fetch_or(word, operand, __ATOMIC_SEQ_CST);
+    case HTH_WORD_AND:
+        return __atomic_fetch_and(word, operand, __ATOMIC_SEQ_CST);
+    case HTH_WORD_SWAP:
+        return __atomic_exchange_n(word, operand, __ATOMIC_SEQ_CST);
+    case HTH_WORD_ADD:
+        return __atomic_fetch_add(word, operand, __ATOMIC_SEQ_CST);
+    }
+    return 0;
+}
+
+static MPI_Op mpi_op(enum hth_word_op op)
+{
+    switch (op) {
+    case HTH_WORD_READ:
+        return MPI_NO_OP;
+    case HTH_WORD_OR:
+        return MPI_BOR;
+    case HTH_WORD_AND:
+        return MPI_BAND;
+    case HTH_WORD_SWAP:
+        return MPI_REPLACE;
+    case HTH_WORD_ADD:
+        return MPI_SUM;
+    }
+    return MPI_OP_NULL;
+}
+
+void hth_words_op(const struct hth_words *words, int pe, uint64_t word, enum hth_word_op op,
+                  uint64_t operand, uint64_t *old_out)
+{
+    const struct words_window *w = &windows[words->window];
+    uint64_t at = words->first + word;
+    if (w->window == MPI_WIN_NULL) {
+        uint64_t old = op_alone(&w->mine[at], op, operand);
+        if (old_out != NULL) {
+            *old_out = old;
+        }
+        return;
+    }
+    if (n_operands == OPERANDS) { /* none of them may be reused before it was read */
+        for (uint32_t i = 0; i < n_windows; i++) {
+            HTH_MPI(MPI_Win_flush_local_all(windows[i].window));
+        }
+        n_operands = 0;
+    }
+    uint64_t *kept = &operands[n_operands++];
+    *kept = operand;
+    HTH_MPI(MPI_Fetch_and_op(kept, old_out != NULL ? old_out : &unwanted, MPI_UINT64_T, pe,
+                             (MPI_Aint)(w->shift + at), mpi_op(op), w->window));
+}
+
+void hth_words_flush(const struct hth_words *words, int pe)
+{
+    const struct words_window *w = &windows[words->window];
+    if (w->window != MPI_WIN_NULL) {
+        HTH_MPI(MPI_Win_flush(pe, w->window));
+    }
+}
+
+uint32_t hth_words_add32(const struct hth_words *words, int pe, uint64_t word, uint32_t addend)
+{
+    const struct words_window *w = &windows[words->window];
+    uint64_t at = words->first + word;
+    if (w->window == MPI_WIN_NULL) {
+        return __atomic_fetch_add((uint32_t *)&w->mine[at], addend, __ATOMIC_SEQ_CST);
+    }
+    uint32_t old;
+    HTH_MPI(MPI_Fetch_and_op(&addend, &old, MPI_UINT32_T, pe, (MPI_Aint)(w->shift + at), MPI_SUM,
+                             w->window));
+    HTH_MPI(MPI_Win_flush(pe, w->window));
+    return old;
+}
+
+uint32_t hth_words_cas32(const struct hth_words *words, int pe, uint64_t word, uint32_t expected,
+                         uint32_t desired)
+{
+    const struct words_window *w = &windows[words->window];
+    uint64_t at = words->first + word;
+    if (w->window == MPI_WIN_NULL) {
+        __atomic_compare_exchange_n((uint32_t *)&w->mine[at], &expected, desired, false,
+                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return expected;
+    }
+    uint32_t old;
+    HTH_MPI(MPI_Compare_and_swap(&desired, &expected, &old, MPI_UINT32_T, pe,
+                                 (MPI_Aint)(w->shift + at), w->window));
+    HTH_MPI(MPI_Win_flush(pe, w->window));
+    return old;
+}

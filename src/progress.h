@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The progress thread, and how a waiting thread waits. DESIGN 4 "Waiting".
+ *
+ * Somebody must handle the messages that come in: a program thread that waits does so while it
+ * waits; when none does, the progress thread. Whoever has waited in vain for a while sleeps on this
+ * PE's *bell*, a futex word in memory that the machine's PEs share; senders ring it. */
+#ifndef HTH_PROGRESS_H
+#define HTH_PROGRESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "port.h"
+
+struct hth_bell {
+    _Alignas(64) _Atomic uint32_t rings; /* the futex word: goes up with each ring */
+    _Atomic uint32_t polling;            /* threads of the PE that will look at messages by
+                                            themselves, so that nobody need be woken */
+    _Atomic uint32_t sleeping;           /* threads of the PE in FUTEX_WAIT, or about to be */
+};
+
+/* How this PE waits. */
+struct hth_progress_config {
+    struct hth_bell *bell; /* this PE's own; in shared memory, or private where there is none */
+    bool all_here;         /* every PE is on this machine, so whoever sends rings */
+    bool may_spin;         /* each waiting thread can have a core */
+    enum hth_progress_mode mode;
+    int (*poll)(void); /* handle messages; how many were handled, -1: another thread is at it */
+    void (*on_start)(void); /* called first thing in the progress thread: placement */
+};
+
+void hth_progress_configure(const struct hth_progress_config *config); /* before any waiting */
+int hth_progress_start(void);                                          /* 0 or errno */
+void hth_progress_stop(void);
+
+/* Wait until ready(arg). See hth_port_wait. */
+void hth_wait_until(bool (*ready)(void *), void *arg, const struct hth_wait *why);
+/* As hth_wait_until, but once `no_sleep` says that the end is microseconds away, without sleeping.
+ */
+void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                         bool (*no_sleep)(void *));
+
+/* Wake this PE's waiting program threads: something has changed. */
+void hth_progress_notify(void);
+/* Ring another PE's bell: there is a message for it. */
+void hth_bell_ring(struct hth_bell *bell);
+/* Ring, and wake whoever sleeps there, also if somebody is polling: what changed is not a message.
+ */
+void hth_bell_wake(struct hth_bell *bell);
+
+#endif

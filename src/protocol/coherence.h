@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Coherence: the protocols' common front, one per PE. DESIGN 3.
+ *
+ * Lock order within a PE: acquire lock, release lock, busy bits; inside those the short locks: home
+ * lock, page lock, list lock. */
+#ifndef HTH_PROTOCOL_COHERENCE_H
+#define HTH_PROTOCOL_COHERENCE_H
+
+#include "page.h"
+#include "port.h"
+
+#define HTH_REGIONS_MAX 4096u
+#define HTH_BATCH       64u /* pages that a release holds busy at once */
+
+struct hth_update; /* protocol/update.c: acknowledgements under way */
+
+struct hth_coherence {
+    struct hth_port *port;
+    int my_pe, n_pes;
+    struct hth_lock
+        acquire_lock; /* one acquire at a time, to the end. Inside: release lock, busy */
+    struct hth_lock release_lock; /* one release at a time, to the end; guards `scratch`. Inside:
+                                     busy bits. Taken by evictions and by acquires that meet a
+                                     dirty page */
+    struct hth_region *_Atomic regions[HTH_REGIONS_MAX]; /* changed with both locks held */
+    uint32_t n_regions;                                  /* highest id in use, plus 1 */
+    struct hth_scratch *scratch;
+    struct hth_update *update;
+};
+
+void hth_coherence_init(struct hth_coherence *coherence, struct hth_port *port, int my_pe,
+                        int n_pes);
+void hth_coherence_fini(struct hth_coherence *coherence);
+
+/* Lay out the region's words: sets n_words and the fields around it, from n_pes, n_pages and homes.
+ * Pure; before the words are allocated. */
+void hth_region_layout(struct hth_region *region);
+
+/* Make a region known, or unknown, to releases, acquires and handlers. Its words must be zero; its
+ * fields set; no thread of any PE touches it yet, or any more. */
+void hth_coherence_add(struct hth_coherence *coherence, struct hth_region *region);
+void hth_coherence_remove(struct hth_coherence *coherence, struct hth_region *region);
+
+/* Serve a fault: on return the access is allowed, or was for a moment (then it faults again).
+ * Context: program (fault handler). The page is in an allocation. */
+void hth_coherence_fault(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
+                         bool write);
+
+/* The two halves of synchronisation, over all regions. Context: program. */
+void hth_coherence_release(struct hth_coherence *coherence);
+void hth_coherence_acquire(struct hth_coherence *coherence);
+
+/* Drop this PE's copy of a page, released first if dirty. At the home: nothing. Context: program.
+ */
+void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
+
+/* Write zeros to bytes of a page homed here, as the program would: through the alias, and noted as
+ * a write. Whole pages are given back to the system. Context: program. */
+void hth_coherence_zero(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
+                        uint64_t offset_bytes, uint64_t len_bytes);
+
+/* Make pages as if never touched: drop copies, twins, directory entries; frames read as zero. All
+ * PEs do it, between two barriers, when no one touches the pages. Context: program. */
+void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *region,
+                          uint64_t first_page, uint64_t n_pages);
+
+/* Handle a message that hth_port_message_send sent. Context: handler. */
+void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,
+                          size_t bytes);
+
+/* --- the protocols, one file each ------------------------------------------------------------- */
+
+void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write);
+void hth_invalidate_release(struct hth_coherence *c, struct hth_region *r); /* release lock held */
+void hth_invalidate_take_hints(struct hth_coherence *c, struct hth_region *r); /* likewise */
+void hth_invalidate_acquire(struct hth_coherence *c, struct hth_region *r); /* acquire lock held */
+void hth_invalidate_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_invalidate_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
+                         uint64_t offset_bytes, uint64_t len_bytes);
+void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+
+void hth_update_init(struct hth_coherence *c);
+void hth_update_fini(struct hth_coherence *c);
+void hth_update_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write);
+void hth_update_release(struct hth_coherence *c, struct hth_region *r); /* release lock held */
+void hth_update_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_update_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
+                     uint64_t offset_bytes, uint64_t len_bytes);
+void hth_update_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_update_handle(struct hth_coherence *c, int from, const void *message, size_t bytes);
+
+#endif

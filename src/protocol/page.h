@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The page table of a region: what a PE knows of each page. */
+#ifndef HTH_PROTOCOL_PAGE_H
+#define HTH_PROTOCOL_PAGE_H
+
+#include <hearth.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "homes.h"
+#include "port.h"
+
+/* A page's state. Zero, the state of a page that nobody has touched, is EXCLUSIVE at the home and
+ * INVALID elsewhere, so that a page table costs nothing until it is used. */
+enum hth_page_state {
+    /* where this PE is not the home */
+    HTH_PAGE_INVALID = 0, /* no copy; view none */
+    HTH_PAGE_CLEAN = 1,   /* a copy; view read */
+    HTH_PAGE_DIRTY = 2,   /* a copy and its twin, on the dirty list; view write */
+    /* where it is */
+    HTH_PAGE_EXCLUSIVE = 0, /* no one else has a copy, as far as the home was told; view write */
+    HTH_PAGE_TRACKED = 3,   /* others have copies; not written since the last release; view read */
+    HTH_PAGE_WRITTEN = 4    /* others have copies; written, on the dirty list; view write */
+};
+
+struct hth_page {
+    struct hth_lock busy; /* guards all of the entry but `state` and `side` under write-update;
+                             held by a fault until it is served, by a release from 'view read'
+                             until the diff is flushed. Inside: page lock, list lock; never
+                             another busy bit (but for a release, which is alone), nor the
+                             release or acquire lock */
+    struct hth_short_lock lock; /* write-update: guards `state`, `side` and the frame against
+                                   handlers. Taken inside: list lock */
+    uint8_t state;              /* enum hth_page_state; atomic_load_relaxed by those who wait */
+    uint8_t registered;         /* write-invalidate: this PE is in the copyset at the home */
+    uint8_t listed;             /* on the dirty list; guarded by the list lock */
+    uint8_t spare;
+    int32_t home_plus_1;  /* 0: not looked up yet; set once, the same by whoever sets it */
+    uint64_t next_plus_1; /* dirty list; guarded by the list lock */
+    void *side;           /* a copy's twin; or at the home, struct hth_publication */
+};
+
+/* A bitmap with two summary levels, at the same word offsets on every PE (protocol/stale.c). */
+struct hth_bitmap {
+    uint64_t
+        level[3]; /* first word of: the bits; a bit per word of those; a bit per word of these */
+    uint64_t n_words[3];
+};
+
+/* One counter for each field of struct hearth_stats, in its order. */
+struct hth_counts {
+    _Atomic uint64_t read_misses, write_faults, pages_fetched, diffs, bytes_out, bytes_in,
+        stale_notices, invalidations, updates, messages, releases, acquires;
+};
+
+static inline void hth_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* What the protocols know of a region. The library embeds it in struct hearth_region. */
+struct hth_region {
+    uint32_t id; /* index in struct hth_coherence.regions, the same on all PEs */
+    enum hearth_protocol protocol;
+    enum hearth_consistency consistency;
+    int my_pe, n_pes;
+    uint64_t page_bytes, n_pages;
+    struct hth_homes *homes;
+    struct hth_page *pages; /* n_pages, zeroed, sparse */
+    uint8_t *frames;        /* the alias of this PE's frames, n_pages * page_bytes, sparse */
+
+    /* write-invalidate: the layout of the region's words (protocol/directory.c) */
+    uint64_t n_words;
+    uint64_t copyset_words;  /* 64-bit words that one page's copyset takes, at least 1 */
+    unsigned copyset_bits;   /* bits of one page's copyset if < 64 (a power of two), else 64 */
+    struct hth_bitmap hints; /* at a home: this page may have come to be shared */
+    struct hth_bitmap stale; /* of the whole region: my copy is out of date */
+
+    struct hth_short_lock list_lock; /* guards the dirty list; nothing is taken inside */
+    uint64_t dirty_plus_1;           /* head of the dirty list */
+
+    struct hth_short_lock home_lock; /* write-update: guards publications and copysets of the pages
+                                        homed here, and the order in which DATA and UPDATE are
+                                        posted. Inside: page locks, list lock */
+    struct hth_counts counts;
+};
+
+static inline uint8_t *hth_frame(const struct hth_region *region, uint64_t page)
+{
+    return region->frames + page * region->page_bytes;
+}
+
+/* The home of a page; dies if the page is in no allocation (callers have checked). */
+int hth_page_home(struct hth_port *port, struct hth_region *region, uint64_t page);
+
+static inline enum hth_page_state hth_page_state(const struct hth_page *page)
+{
+    return (enum hth_page_state)__atomic_load_n(&page->state, __ATOMIC_ACQUIRE);
+}
+
+/* The one place where a page's state changes. */
+void hth_page_set_state(struct hth_port *port, struct hth_region *region, uint64_t page,
+                        enum hth_page_state state);
+
+/* The dirty list: pages to look at in the next release. Adding one that is on it does nothing. */
+void hth_dirty_add(struct hth_port *port, struct hth_region *region, uint64_t page);
+/* Take the whole list, so that a release ends although other threads go on writing: the pages stay
+ * marked as listed until hth_dirty_take has taken them, up to `max` at a time, in ascending order.
+ * Under the release lock. */
+uint64_t hth_dirty_detach(struct hth_port *port, struct hth_region *region);
+unsigned hth_dirty_take(struct hth_port *port, struct hth_region *region, uint64_t *head_plus_1,
+                        uint64_t *pages, unsigned max);
+
+/* hth_port_protect on ascending pages, one call for each contiguous run. */
+void hth_protect_runs(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
+                      unsigned n, enum hth_view view);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "log.h"
+
+struct hth_vm hth_vm = {NULL, NULL, 0, -1};
+
+/* 0x2000_0000_0000 is where some kernels put libraries when the stack is unlimited, as on many
+ * clusters. The last range is one that thread sanitizer leaves to programs. */
+static const struct {
+    uintptr_t base;
+    uint64_t bytes;
+} candidates[] = {
+    {UINT64_C(0x400000000000), UINT64_C(1) << 44},
+    {UINT64_C(0x300000000000), UINT64_C(1) << 44},
+    {UINT64_C(0x1000000000), UINT64_C(1) << 37},
+};
+
+bool hth_vm_candidate(unsigned index, uint64_t wanted, uintptr_t *base_out, uint64_t *bytes_out)
+{
+    if (index >= sizeof candidates / sizeof candidates[0]) {
+        return false;
+    }
+    *base_out = candidates[index].base;
+    *bytes_out = candidates[index].bytes;
+    if (wanted != 0 && wanted < *bytes_out) {
+        *bytes_out = (wanted + 0xffff) & ~UINT64_C(0xffff);
+    }
+    return true;
+}
+
+static void quieten(void *memory, uint64_t bytes)
+{
+    if (madvise(memory, bytes, MADV_DONTFORK) != 0 || madvise(memory, bytes, MADV_DONTDUMP) != 0) {
+        hth_log(HTH_LOG_WARN, "madvise on the address range: %s", strerror(errno));
+    }
+}
+
+bool hth_vm_reserve(uintptr_t base, uint64_t bytes)
+{
+    int fd = memfd_create("hearth", MFD_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    if (ftruncate(fd, (off_t)bytes) != 0) {
+        close(fd);
+        return false;
+    }
+    void *at = mmap((void *)base, bytes, PROT_NONE,
+                    MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, fd, 0);
+    if (at != (void *)base) {
+        if (at != MAP_FAILED) { /* a kernel that knows no MAP_FIXED_NOREPLACE takes it for a hint */
+            munmap(at, bytes);
+        }
+        close(fd);
+        return false;
+    }
+    hth_vm = (struct hth_vm){at, NULL, bytes, fd};
+    quieten(at, bytes);
+    return true;
+}
+
+int hth_vm_map_alias(void)
+{
+    void *at =
+        mmap(NULL, hth_vm.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, hth_vm.fd, 0);
+    if (at == MAP_FAILED) {
+        return errno;
+    }
+    hth_vm.alias = at;
+    quieten(at, hth_vm.bytes);
+    return 0;
+}
+
+void hth_vm_release(void)
+{
+    if (hth_vm.view != NULL) {
+        munmap(hth_vm.view, hth_vm.bytes);
+    }
+    if (hth_vm.alias != NULL) {
+        munmap(hth_vm.alias, hth_vm.bytes);
+    }
+    if (hth_vm.fd >= 0) {
+        close(hth_vm.fd);
+    }
+    hth_vm = (struct hth_vm){NULL, NULL, 0, -1};
+}
+
+void hth_vm_punch(uint64_t offset, uint64_t bytes)
+{
+    if (fallocate(hth_vm.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                  (off_t)bytes) != 0) {
+        hth_die("giving %llu bytes of memory back failed: %s", (unsigned long long)bytes,
+                strerror(errno));
+    }
+}
+
+void *hth_vm_sparse(uint64_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void hth_vm_sparse_free(void *memory, uint64_t bytes)
+{
+    if (memory != NULL) {
+        munmap(memory, bytes);
+    }
+}
