@@ -5,19 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "fault.h"
 #include "log.h"
 #include "memory.h"
 #include "net/comm.h"
 #include "region.h"
-#include "sync.h"
-
-static int check_up(const char *call)
-{
-    return hth_job.up
-               ? HEARTH_OK
-               : hth_error(HEARTH_ESTATE, "%s outside of hearth_init ... hearth_finalize", call);
-}
 
 /* A fingerprint of a collective call: all PEs must make the same. FNV-1a. */
 static uint64_t mix(uint64_t hash, uint64_t value)
@@ -41,8 +34,7 @@ static int agree(const char *call, enum collective_call which, uint64_t a, uint6
                            call, (unsigned long long)a, (unsigned long long)b);
 }
 
-/* --- regions
- * -------------------------------------------------------------------------------------- */
+/* --- regions --- */
 
 static uint64_t os_page_bytes(void)
 {
@@ -132,7 +124,7 @@ static int create(struct hearth_region **region_out, uint64_t bytes,
 int hearth_region_create(struct hearth_region **region_out, size_t bytes,
                          const struct hearth_region_attr *attr)
 {
-    int rc = check_up("hearth_region_create");
+    int rc = hth_check_up("hearth_region_create");
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -163,16 +155,9 @@ static int bad_region(const char *call, const struct hearth_region *region)
                      (const void *)region);
 }
 
-static void full_barrier(void)
-{
-    hth_coherence_release(&hth_job.coherence);
-    hth_comm_barrier();
-    hth_coherence_acquire(&hth_job.coherence);
-}
-
 int hearth_region_destroy(struct hearth_region *region)
 {
-    int rc = check_up("hearth_region_destroy");
+    int rc = hth_check_up("hearth_region_destroy");
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -186,7 +171,7 @@ int hearth_region_destroy(struct hearth_region *region)
         rc = hth_error(HEARTH_EINVAL, "hearth_region_destroy: the default region stays");
     }
     if (rc == HEARTH_OK) {
-        full_barrier();
+        hth_full_barrier();
         hth_region_end(region);
         hth_comm_barrier();
     }
@@ -194,12 +179,11 @@ int hearth_region_destroy(struct hearth_region *region)
     return rc;
 }
 
-/* --- memory
- * ---------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 static void *collective_malloc(const char *call, struct hearth_region *region, size_t bytes)
 {
-    if (check_up(call) != HEARTH_OK) {
+    if (hth_check_up(call) != HEARTH_OK) {
         return NULL;
     }
     hth_enter();
@@ -253,7 +237,7 @@ static int not_allocated(const char *call, const char *kind, const void *ptr)
 
 int hearth_free(void *ptr)
 {
-    int rc = check_up("hearth_free");
+    int rc = hth_check_up("hearth_free");
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -270,7 +254,7 @@ int hearth_free(void *ptr)
             hth_memory_free(region, &block);
         }
     } else if (rc == HEARTH_OK) {
-        full_barrier();
+        hth_full_barrier();
     }
     hth_leave();
     return rc;
@@ -278,7 +262,7 @@ int hearth_free(void *ptr)
 
 void *hearth_solo_malloc(struct hearth_region *region, size_t bytes)
 {
-    if (check_up("hearth_solo_malloc") != HEARTH_OK) {
+    if (hth_check_up("hearth_solo_malloc") != HEARTH_OK) {
         return NULL;
     }
     if (region == NULL) {
@@ -300,7 +284,7 @@ void *hearth_solo_malloc(struct hearth_region *region, size_t bytes)
 
 int hearth_solo_free(void *ptr)
 {
-    int rc = check_up("hearth_solo_free");
+    int rc = hth_check_up("hearth_solo_free");
     if (rc != HEARTH_OK || ptr == NULL) {
         return rc;
     }
@@ -318,7 +302,7 @@ int hearth_solo_free(void *ptr)
 
 int hearth_home(const void *ptr)
 {
-    int rc = check_up("hearth_home");
+    int rc = hth_check_up("hearth_home");
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -331,198 +315,4 @@ int hearth_home(const void *ptr)
     return home >= 0
                ? home
                : hth_error(HEARTH_EADDR, "hearth_home: %p is in no allocation of a region", ptr);
-}
-
-/* --- synchronisation
- * ------------------------------------------------------------------------------- */
-
-int hearth_barrier_all(void)
-{
-    int rc = check_up("hearth_barrier_all");
-    if (rc == HEARTH_OK) {
-        hth_enter();
-        full_barrier();
-        hth_leave();
-    }
-    return rc;
-}
-
-int hearth_acquire(void)
-{
-    int rc = check_up("hearth_acquire");
-    if (rc == HEARTH_OK) {
-        hth_enter();
-        hth_coherence_acquire(&hth_job.coherence);
-        hth_leave();
-    }
-    return rc;
-}
-
-int hearth_release(void)
-{
-    int rc = check_up("hearth_release");
-    if (rc == HEARTH_OK) {
-        hth_enter();
-        hth_coherence_release(&hth_job.coherence);
-        hth_leave();
-    }
-    return rc;
-}
-
-static int check_handle(const char *call, const void *holder)
-{
-    int rc = check_up(call);
-    return rc == HEARTH_OK && holder == NULL ? hth_error(HEARTH_EINVAL, "%s: NULL", call) : rc;
-}
-
-int hearth_lock_init(struct hearth_lock *lock)
-{
-    uint64_t handle = 0;
-    int rc = check_handle("hearth_lock_init", lock);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    hth_enter();
-    rc = hth_lock_create(&handle);
-    hth_leave();
-    if (rc == HEARTH_OK) {
-        lock->handle = handle;
-    }
-    return rc;
-}
-
-int hearth_lock_acquire(const struct hearth_lock *lock)
-{
-    int rc = check_handle("hearth_lock_acquire", lock);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = lock->handle;
-    hth_enter();
-    rc = hth_lock_take(handle);
-    if (rc == HEARTH_OK) {
-        hth_coherence_acquire(&hth_job.coherence);
-    }
-    hth_leave();
-    return rc;
-}
-
-int hearth_lock_try(const struct hearth_lock *lock)
-{
-    int rc = check_handle("hearth_lock_try", lock);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = lock->handle;
-    hth_enter();
-    rc = hth_lock_take_now(handle);
-    if (rc == HEARTH_OK) {
-        hth_coherence_acquire(&hth_job.coherence);
-    }
-    hth_leave();
-    return rc;
-}
-
-int hearth_lock_release(const struct hearth_lock *lock)
-{
-    int rc = check_handle("hearth_lock_release", lock);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = lock->handle;
-    hth_enter();
-    rc = hth_lock_check_held(handle);
-    if (rc == HEARTH_OK) {
-        hth_coherence_release(&hth_job.coherence);
-        hth_lock_give(handle);
-    }
-    hth_leave();
-    return rc;
-}
-
-int hearth_lock_destroy(struct hearth_lock *lock)
-{
-    int rc = check_handle("hearth_lock_destroy", lock);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = lock->handle;
-    hth_enter();
-    rc = hth_lock_end(handle);
-    hth_leave();
-    if (rc == HEARTH_OK) {
-        lock->handle = 0;
-    }
-    return rc;
-}
-
-int hearth_counter_init(struct hearth_counter *counter, int64_t value)
-{
-    uint64_t handle = 0;
-    int rc = check_handle("hearth_counter_init", counter);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    hth_enter();
-    rc = hth_counter_create(value, &handle);
-    hth_leave();
-    if (rc == HEARTH_OK) {
-        counter->handle = handle;
-    }
-    return rc;
-}
-
-int64_t hearth_counter_fetch_add(const struct hearth_counter *counter, int64_t addend)
-{
-    if (check_handle("hearth_counter_fetch_add", counter) != HEARTH_OK) {
-        return HEARTH_COUNTER_INVALID;
-    }
-    uint64_t handle = counter->handle;
-    int64_t old;
-    hth_enter();
-    int rc = hth_counter_add(handle, addend, &old);
-    hth_leave();
-    return rc == HEARTH_OK ? old : HEARTH_COUNTER_INVALID;
-}
-
-int64_t hearth_counter_load(const struct hearth_counter *counter)
-{
-    if (check_handle("hearth_counter_load", counter) != HEARTH_OK) {
-        return HEARTH_COUNTER_INVALID;
-    }
-    uint64_t handle = counter->handle;
-    int64_t value;
-    hth_enter();
-    int rc = hth_counter_read(handle, &value);
-    hth_leave();
-    return rc == HEARTH_OK ? value : HEARTH_COUNTER_INVALID;
-}
-
-int hearth_counter_store(const struct hearth_counter *counter, int64_t value)
-{
-    int rc = check_handle("hearth_counter_store", counter);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = counter->handle;
-    hth_enter();
-    rc = hth_counter_write(handle, value);
-    hth_leave();
-    return rc;
-}
-
-int hearth_counter_destroy(struct hearth_counter *counter)
-{
-    int rc = check_handle("hearth_counter_destroy", counter);
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
-    uint64_t handle = counter->handle;
-    hth_enter();
-    rc = hth_counter_end(handle);
-    hth_leave();
-    if (rc == HEARTH_OK) {
-        counter->handle = 0;
-    }
-    return rc;
 }

@@ -34,8 +34,7 @@ static struct text program;
 static struct text mpi_texts[64];
 static int n_mpi_texts;
 
-/* --- who faulted --------------------------------------------------------------------------------
- */
+/* --- who faulted --- */
 
 static int note_text(struct dl_phdr_info *info, size_t size, void *first)
 {
@@ -149,8 +148,7 @@ static bool is_write(const ucontext_t *context, const struct hth_page *page)
 #endif
 }
 
-/* --- faults that are not ours
- * --------------------------------------------------------------------- */
+/* --- faults that are not ours --- */
 
 /* Hand a fault to whoever had the signal before us. */
 static void pass_on(int signal_number, siginfo_t *info, void *context)
@@ -176,8 +174,7 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
     }
 }
 
-/* --- faults that cannot be served
- * ----------------------------------------------------------------- */
+/* --- faults that cannot be served --- */
 
 static const char *verb(bool write)
 {
@@ -270,8 +267,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------- */
+/* --- starting --- */
 
 static void in_child(void)
 {

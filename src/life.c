@@ -87,7 +87,7 @@ static uint64_t first_words(void)
     }
     uint64_t copysets = 2 * pages * (bits < 64 ? bits : (n + 63) / 64 * 64) / 64;
     uint64_t maps = (2 * pages + (n + 1) * pages) / 62; /* bits and their summaries */
-    return hth_sync_n_words() + copysets + maps + (UINT64_C(1) << 18);
+    return HTH_SYNC_WORDS + copysets + maps + (UINT64_C(1) << 18);
 }
 
 static int start_all(void)

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
+#include "api.h"
 #include "log.h"
 #include "net/comm.h"
 #include "net/message.h"
 #include "progress.h"
 
-/* --- collective
- * ----------------------------------------------------------------------------------- */
+/* --- collective --- */
 
 /* Pages that nobody else can know of yet are writable at their home from the start. */
 static void open_share(struct hearth_region *region, const struct hth_block *block)
@@ -70,16 +70,9 @@ static void zero_packed(struct hearth_region *region, const struct hth_block *bl
     }
 }
 
-static void full_barrier(void)
-{
-    hth_coherence_release(&hth_job.coherence);
-    hth_comm_barrier();
-    hth_coherence_acquire(&hth_job.coherence);
-}
-
 void hth_memory_free(struct hearth_region *region, const struct hth_block *block)
 {
-    full_barrier(); /* nobody uses the block any more, and nothing is under way for it */
+    hth_full_barrier(); /* nobody uses the block any more, and nothing is under way for it */
     if (block->whole_pages) {
         uint64_t page_bytes = region->core.page_bytes;
         hth_coherence_forget(&hth_job.coherence, &region->core, block->offset / page_bytes,
@@ -87,12 +80,11 @@ void hth_memory_free(struct hearth_region *region, const struct hth_block *block
     } else {
         zero_packed(region, block); /* a write like any other: copies learn of it below */
     }
-    full_barrier();
+    hth_full_barrier();
     hth_heap_free(region->heap, block->offset);
 }
 
-/* --- solo
- * ------------------------------------------------------------------------------------------ */
+/* --- solo --- */
 
 /* Bytes that were handed out before may be in copies elsewhere: zero them as a write. */
 static void zero_used(struct hearth_region *region, uint64_t offset, uint64_t bytes)

@@ -24,7 +24,7 @@
 struct hth_port;   /* this PE's door to the world; opaque to the protocols */
 struct hth_region; /* protocol/page.h */
 
-/* --- frames: one-sided, get and put ---------------------------------------------------------- */
+/* --- frames: one-sided, get and put --- */
 
 /* Copy `bytes` bytes between PE `pe`'s frame of this region, from byte `offset` of the region on,
  * and private memory (or this PE's own frame, through the alias). Complete only after
@@ -36,7 +36,7 @@ void hth_port_put(struct hth_port *port, struct hth_region *region, int pe, uint
 /* On return all gets and puts of this PE on pe's frames are done, there and here. */
 void hth_port_flush_frames(struct hth_port *port, struct hth_region *region, int pe);
 
-/* --- words: one-sided atomics on 64-bit words ------------------------------------------------- */
+/* --- words: one-sided atomics on 64-bit words --- */
 
 enum hth_word_op { HTH_WORD_READ, HTH_WORD_OR, HTH_WORD_AND, HTH_WORD_SWAP, HTH_WORD_ADD };
 
@@ -50,8 +50,7 @@ void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int 
  */
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word);
 
-/* --- active messages ----------------------------------------------------------------------------
- */
+/* --- active messages --- */
 
 #define HTH_MESSAGE_BYTES_MAX 65536u /* of one message, the protocol's header included */
 
@@ -64,7 +63,7 @@ void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t 
 /* Give a buffer back unsent. */
 void hth_port_message_drop(struct hth_port *port, void *message);
 
-/* --- waiting and mutual exclusion, within this PE --------------------------------------------- */
+/* --- waiting and mutual exclusion, within this PE --- */
 
 /* A lock that is held across port calls and waited for by program context only. Zeroed: free. */
 struct hth_lock {
@@ -105,8 +104,7 @@ struct hth_short_lock {
 void hth_port_short_lock(struct hth_port *port, struct hth_short_lock *lock);
 void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock);
 
-/* --- views --------------------------------------------------------------------------------------
- */
+/* --- views --- */
 
 enum hth_view { HTH_VIEW_NONE, HTH_VIEW_READ, HTH_VIEW_WRITE };
 
@@ -118,8 +116,7 @@ void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t
 void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                     uint64_t n_pages);
 
-/* --- the rest
- * ------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 /* Private memory, 64-byte aligned, not zeroed; sizes recur (a page), so the port keeps a pool. Any
  * context. Never NULL: ends the job when memory is out. */

@@ -102,8 +102,7 @@ const char *hth_protocol_name(const struct hth_region *region)
     return region->protocol == HEARTH_WRITE_UPDATE ? "update" : "invalidate";
 }
 
-/* --- making ------------------------------------------------------------------------------------
- */
+/* --- making --- */
 
 static enum hth_deal deal_of(enum hearth_placement placement)
 {
@@ -259,8 +258,7 @@ int hth_region_make(struct hearth_region **region_out, uint64_t bytes,
     return HEARTH_OK;
 }
 
-/* --- ending ------------------------------------------------------------------------------------
- */
+/* --- ending --- */
 
 /* Forget every page that this PE has an entry for: the resident parts of the page table. */
 static void forget_all(struct hearth_region *region)

@@ -221,8 +221,7 @@ struct hth_bell *hth_comm_bell(int pe)
     return job.bells[pe];
 }
 
-/* --- collectives --------------------------------------------------------------------------------
- */
+/* --- collectives --- */
 
 struct collective {
     MPI_Request request;

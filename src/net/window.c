@@ -43,8 +43,7 @@ static int alone(void)
     return hth_comm_n_pes() == 1;
 }
 
-/* --- starting ----------------------------------------------------------------------------------
- */
+/* --- starting --- */
 
 static bool unified(MPI_Win window)
 {
@@ -178,8 +177,7 @@ void hth_window_stop(void)
     }
 }
 
-/* --- frames -------------------------------------------------------------------------------------
- */
+/* --- frames --- */
 
 /* MPI counts in int. */
 #define PIECE (UINT64_C(1) << 30)
@@ -207,8 +205,7 @@ void hth_window_flush(int pe)
     HTH_MPI(MPI_Win_flush(pe, frames));
 }
 
-/* --- words ---------------------------------------------------------------------------------------
- */
+/* --- words --- */
 
 int hth_words_create(uint64_t n, struct hth_words *words_out)
 {

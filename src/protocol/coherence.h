@@ -68,7 +68,7 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
 void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,
                           size_t bytes);
 
-/* --- the protocols, one file each ------------------------------------------------------------- */
+/* --- the protocols, one file each --- */
 
 void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write);
 void hth_invalidate_release(struct hth_coherence *c, struct hth_region *r); /* release lock held */

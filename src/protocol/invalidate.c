@@ -28,8 +28,7 @@
 #include "protocol/directory.h"
 #include "protocol/scratch.h"
 
-/* --- faults ------------------------------------------------------------------------------------
- */
+/* --- faults --- */
 
 static void fetch(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home)
 {
@@ -91,8 +90,7 @@ void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_
     hth_busy_done(c, r, page);
 }
 
-/* --- release -----------------------------------------------------------------------------------
- */
+/* --- release --- */
 
 /* Issue the puts of a dirty page's changed bytes. Busy held, view read, so the frame is still. */
 static void put_diff(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home)
@@ -295,8 +293,7 @@ void hth_invalidate_release(struct hth_coherence *c, struct hth_region *r)
     }
 }
 
-/* --- acquire and eviction ----------------------------------------------------------------------
- */
+/* --- acquire and eviction --- */
 
 /* End the copies of n contiguous clean pages, all busy. */
 static void drop_run(struct hth_coherence *c, struct hth_region *r, uint64_t first, unsigned n)
@@ -377,7 +374,7 @@ void hth_invalidate_evict(struct hth_coherence *c, struct hth_region *r, uint64_
     hth_port_unlock(c->port, &c->release_lock);
 }
 
-/* --- memory management ------------------------------------------------------------------------ */
+/* --- memory management --- */
 
 void hth_invalidate_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
                          uint64_t offset_bytes, uint64_t len_bytes)

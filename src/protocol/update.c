@@ -24,8 +24,7 @@
 #include "protocol/scratch.h"
 #include "protocol/update.h"
 
-/* --- faults ------------------------------------------------------------------------------------
- */
+/* --- faults --- */
 
 static bool has_copy(void *page)
 {
@@ -76,8 +75,7 @@ void hth_update_fault(struct hth_coherence *c, struct hth_region *r, uint64_t pa
     hth_busy_done(c, r, page);
 }
 
-/* --- release -----------------------------------------------------------------------------------
- */
+/* --- release --- */
 
 /* Home lock and page lock held. Publish what differs from the published image. */
 static void publish(struct hth_coherence *c, struct hth_region *r, uint64_t page)
@@ -276,7 +274,7 @@ void hth_update_evict(struct hth_coherence *c, struct hth_region *r, uint64_t pa
     hth_port_unlock(c->port, &c->release_lock);
 }
 
-/* --- memory management ------------------------------------------------------------------------ */
+/* --- memory management --- */
 
 void hth_update_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
                      uint64_t offset_bytes, uint64_t len_bytes)

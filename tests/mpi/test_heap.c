@@ -14,7 +14,7 @@ static void check_zero(const void *p, size_t bytes, const char *when)
     size_t at = p ? ht_find_other(p, bytes, 0) : 0;
 
     HT_CHECKF(p && at == bytes, "%s: byte %zu of %zu is %d", when, at, bytes,
-              p ? ((const unsigned char *)p)[at] : -1);
+              p && at < bytes ? ((const unsigned char *)p)[at] : -1);
 }
 
 /* All PEs write garbage into all of a block, each its bytes, and read it, so that all have copies

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Run the benchmarks and keep what they print in bench/results/. Usage: bench/run.sh BUILD_DIR
+set -eu
+build=$1
+results=$(dirname "$0")/results
+mkdir -p "$results"
+export HEARTH_NODE_PES=1
+for bench in miss sync; do
+    [ -x "$build/bench/$bench" ] || continue
+    echo "== $bench"
+    # shellcheck disable=SC2086
+    timeout 300 ${MPIRUN:-mpirun} -n 2 "$build/bench/$bench" | tee "$results/$bench.txt"
+done
