@@ -180,7 +180,7 @@ int64_t hearth_counter_load(const struct hearth_counter *counter)
     uint64_t handle = counter->handle;
     int64_t value;
     hth_enter();
-    int rc = hth_counter_read(handle, &value);
+    int rc = hth_counter_add(handle, 0, &value);
     hth_leave();
     return rc == HEARTH_OK ? value : HEARTH_COUNTER_INVALID;
 }

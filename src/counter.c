@@ -19,6 +19,11 @@ static uint64_t counter_word(uint32_t slot)
     return HTH_COUNTER_WORDS + UINT64_C(2) * slot;
 }
 
+static bool alive(uint64_t generation, const struct hth_handle *counter)
+{
+    return generation % 2 == 1 && (generation & 0xffff) == counter->generation;
+}
+
 static int split_counter(uint64_t handle, struct hth_handle *out)
 {
     if (hth_handle_split(handle, HTH_HANDLE_COUNTER, hth_comm_n_pes(), HTH_COUNTERS_MAX, out)) {
@@ -71,34 +76,47 @@ int hth_counter_create(int64_t value, uint64_t *handle_out)
     return HEARTH_OK;
 }
 
-static int counter_op(uint64_t handle, enum hth_word_op op, int64_t operand, int64_t *old_out)
+static int was_destroyed(uint64_t handle)
+{
+    return hth_error(HEARTH_EINVAL, "counter 0x%llx has been destroyed",
+                     (unsigned long long)handle);
+}
+
+/* Add and read the generation in one flush: a counter that is alive costs no second round trip. One
+ * that is not gets its value back, which nobody has any more anyway. */
+int hth_counter_add(uint64_t handle, int64_t addend, int64_t *old_out)
 {
     struct hth_handle counter;
     int rc = split_counter(handle, &counter);
-    if (rc == HEARTH_OK) {
-        uint64_t old = 0;
-        hth_words_op(&hth_sync_words, counter.pe, counter_word(counter.slot), op, (uint64_t)operand,
-                     &old);
-        hth_words_flush(&hth_sync_words, counter.pe);
-        *old_out = (int64_t)old;
+    if (rc != HEARTH_OK) {
+        return rc;
     }
-    return rc;
-}
-
-int hth_counter_add(uint64_t handle, int64_t addend, int64_t *old_out)
-{
-    return counter_op(handle, HTH_WORD_ADD, addend, old_out);
-}
-
-int hth_counter_read(uint64_t handle, int64_t *value_out)
-{
-    return counter_op(handle, HTH_WORD_READ, 0, value_out);
+    uint64_t word = counter_word(counter.slot), old = 0, generation = 0;
+    enum hth_word_op op = addend == 0 ? HTH_WORD_READ : HTH_WORD_ADD;
+    hth_words_op(&hth_sync_words, counter.pe, word, op, (uint64_t)addend, &old);
+    hth_words_op(&hth_sync_words, counter.pe, word + 1, HTH_WORD_READ, 0, &generation);
+    hth_words_flush(&hth_sync_words, counter.pe);
+    if (!alive(generation, &counter)) {
+        hth_words_op(&hth_sync_words, counter.pe, word, HTH_WORD_ADD, -(uint64_t)addend, NULL);
+        hth_words_flush(&hth_sync_words, counter.pe);
+        return was_destroyed(handle);
+    }
+    *old_out = (int64_t)old;
+    return HEARTH_OK;
 }
 
 int hth_counter_write(uint64_t handle, int64_t value)
 {
-    int64_t old;
-    return counter_op(handle, HTH_WORD_SWAP, value, &old);
+    struct hth_handle counter;
+    int rc = split_counter(handle, &counter);
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    if (!alive(hth_sync_read(counter.pe, counter_word(counter.slot) + 1), &counter)) {
+        return was_destroyed(handle);
+    }
+    hth_sync_swap(counter.pe, counter_word(counter.slot), (uint64_t)value);
+    return HEARTH_OK;
 }
 
 int hth_counter_end(uint64_t handle)
@@ -109,9 +127,8 @@ int hth_counter_end(uint64_t handle)
         return rc;
     }
     uint64_t word = counter_word(counter.slot) + 1, generation = hth_sync_read(counter.pe, word);
-    if (generation % 2 == 0 || (generation & 0xffff) != counter.generation) {
-        return hth_error(HEARTH_EINVAL, "counter 0x%llx has been destroyed",
-                         (unsigned long long)handle);
+    if (!alive(generation, &counter)) {
+        return was_destroyed(handle);
     }
     hth_sync_swap(counter.pe, word, generation + 1);
     return HEARTH_OK;

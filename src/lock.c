@@ -393,9 +393,14 @@ int hth_lock_check_held(uint64_t handle)
         claim->releasing = true; /* a second thread that releases it too is told */
     }
     pthread_mutex_unlock(&locks.mutex);
-    return held ? HEARTH_OK
-                : hth_error(HEARTH_EPERM, "this PE does not hold lock 0x%llx",
-                            (unsigned long long)handle);
+    if (held) {
+        return HEARTH_OK;
+    }
+    uint64_t value = hth_sync_read(lock.pe, HTH_LOCK_WORDS + lock.slot);
+    if (destroyed((uint32_t)value) || (value >> 32 & 0xffff) != lock.generation) {
+        return was_destroyed(handle);
+    }
+    return hth_error(HEARTH_EPERM, "this PE does not hold lock 0x%llx", (unsigned long long)handle);
 }
 
 void hth_lock_give(uint64_t handle)

@@ -38,16 +38,17 @@ static void open_share(struct hearth_region *region, const struct hth_block *blo
 void *hth_memory_malloc(struct hearth_region *region, uint64_t bytes)
 {
     struct hth_block block;
-    int rc = hth_heap_alloc(region->heap, bytes, &block);
-    if (rc != HEARTH_OK) {
+    uint64_t left = region->bytes - region->allocated, room = hth_heap_room(region->heap);
+    if (bytes > left || hth_heap_alloc(region->heap, bytes, &block) != HEARTH_OK) {
         hth_error(HEARTH_ENOMEM,
                   "no room for %llu bytes in region '%s' of %llu bytes (largest that would fit: "
                   "%llu). Create a larger region%s",
                   (unsigned long long)bytes, region->name, (unsigned long long)region->bytes,
-                  (unsigned long long)hth_heap_room(region->heap),
+                  (unsigned long long)(room < left ? room : left),
                   region == hth_job.heap ? " (HEARTH_HEAP_BYTES)" : "");
         return NULL;
     }
+    region->allocated += bytes;
     if (block.whole_pages) {
         open_share(region, &block);
     }
@@ -81,6 +82,7 @@ void hth_memory_free(struct hearth_region *region, const struct hth_block *block
         zero_packed(region, block); /* a write like any other: copies learn of it below */
     }
     hth_full_barrier();
+    region->allocated -= block->bytes;
     hth_heap_free(region->heap, block->offset);
 }
 

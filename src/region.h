@@ -20,6 +20,7 @@ struct hearth_region {
     struct hearth_region_attr attr;
     uint64_t offset, span;     /* in the address range, bytes */
     uint64_t bytes;            /* as asked for */
+    uint64_t allocated;        /* of these, by live collective allocations */
     uint64_t collective_bytes; /* what collective allocations may use, with some slack */
     uint64_t solo_bytes;       /* what one PE's solo allocations may */
     struct hth_homes homes;

@@ -42,9 +42,8 @@ void hth_lock_give(uint64_t handle);
 int hth_lock_end(uint64_t handle);
 
 int hth_counter_create(int64_t value, uint64_t *handle_out);
-/* HEARTH_EINVAL, or 0 and the value before. */
+/* HEARTH_EINVAL, or 0 and the value before. An addend of 0 only reads. */
 int hth_counter_add(uint64_t handle, int64_t addend, int64_t *old_out);
-int hth_counter_read(uint64_t handle, int64_t *value_out);
 int hth_counter_write(uint64_t handle, int64_t value);
 int hth_counter_end(uint64_t handle);
 

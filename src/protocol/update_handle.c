@@ -37,13 +37,15 @@ static void handle_subscribe(struct hth_coherence *c, struct hth_region *r, int 
     hth_port_short_lock(c->port, &r->home_lock);
     hth_page_lock(c, r, page);
     struct hth_publication *publication = r->pages[page].side;
-    if (publication == NULL) {
-        publication = snapshot(c, r, page);
-    }
     if (hth_page_state(&r->pages[page]) == HTH_PAGE_EXCLUSIVE) {
-        /* It was not tracked, and the program may be writing just now: to be diffed. */
+        /* It was not tracked, and the program may be writing just now: to be diffed. On the list
+         * before the snapshot: a release that found the list empty has no store that the
+         * snapshot lacks (model: BUG_LISTLATE; found by the simulator). */
         hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
         hth_dirty_add(c->port, r, page);
+    }
+    if (publication == NULL) {
+        publication = snapshot(c, r, page);
     }
     hth_page_unlock(c, r, page);
     publication->copyset[from / 64] |= UINT64_C(1) << from % 64;

@@ -111,7 +111,7 @@ static void test_fences_neighbours(struct hearth_region *region)
 
 /* --- threads --- */
 
-enum { PAGES = 6, LOCK_TURNS = 15, EPOCHS = 4 };
+enum { PAGES = 6, LOCK_TURNS = 40, EPOCHS = 3 };
 
 struct crowd {
     unsigned char *p; /* PAGES pages; byte i is of kind i % 4 */
@@ -126,7 +126,7 @@ static unsigned char constant(size_t i)
 }
 
 /* Bytes of kind 0 are constant; 1: written in every epoch by the thread whose they are;
- * 2: all equal, and incremented under the lock; 3: nobody's, zero. */
+ * 2: all equal, and incremented under the lock, LOCK_TURNS times in all; 3: nobody's, zero. */
 static void in_the_crowd(void *arg, int index)
 {
     struct crowd *c = arg;
@@ -134,7 +134,7 @@ static void in_the_crowd(void *arg, int index)
     size_t id = (size_t)(ht_pe() * THREADS + index), wrong = 0;
 
     if (index == THREADS) { /* the one with the lock */
-        for (int turn = 0; turn < LOCK_TURNS; turn++) {
+        for (int turn = ht_pe(); turn < LOCK_TURNS; turn += ht_n_pes()) {
             HT_EQUAL(hearth_lock_acquire(&c->lock), 0);
             unsigned char now = c->p[2];
             for (size_t i = 2; i < bytes; i += 4) {
@@ -165,7 +165,7 @@ static void in_the_crowd(void *arg, int index)
 static void check_crowd(const struct crowd *c)
 {
     size_t bytes = PAGES * ht_page_bytes(), wrong[4] = {0};
-    unsigned char sum = (unsigned char)(c->epoch * LOCK_TURNS * ht_n_pes());
+    unsigned char sum = (unsigned char)(c->epoch * LOCK_TURNS);
 
     for (size_t i = 0; i < bytes; i += 4) {
         wrong[0] += c->p[i] != constant(i);

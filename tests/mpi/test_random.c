@@ -17,7 +17,8 @@
  * are allocated and freed collectively, while all of this goes on.
  *
  * HEARTH_TEST_SEED, HEARTH_TEST_OPS: where to begin, how many operations (10,000).
- * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds for so long, with each protocol. */
+ * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds until so many seconds are over, half of them for
+ * each protocol; without HEARTH_TEST_SEED the seeds begin with the clock then. */
 #include "harness.h"
 
 #include <inttypes.h>
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { CHUNKS_MAX = 600, N_LOCKS = 13, THREADS_MAX = 3, PES_MAX = 64 };
 
@@ -390,9 +392,11 @@ static void run_seed(uint64_t seed, uint64_t n_ops)
 
 static void test_random(struct hearth_region *none)
 {
-    uint64_t seed = ht_from_pe0(ht_env_number("HEARTH_TEST_SEED", 1));
+    uint64_t seconds = ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
+    uint64_t first = seconds ? (uint64_t)time(NULL) * 1000 : 1;
+    uint64_t seed = ht_from_pe0(ht_env_number("HEARTH_TEST_SEED", first));
     uint64_t n_ops = ht_env_number("HEARTH_TEST_OPS", 10000), n_seeds = 0, more;
-    double end = ht_now() + (double)ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
+    double end = ht_now() + (double)seconds / 2;
 
     (void)none;
     do {
@@ -412,6 +416,6 @@ int main(int argc, char **argv)
 {
     struct ht_program program = {"random", tests, sizeof tests / sizeof tests[0], false, 0};
 
-    program.extra_seconds = 2.2 * (double)ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
+    program.extra_seconds = 1.2 * (double)ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
     return ht_main(argc, argv, &program);
 }

@@ -199,7 +199,8 @@ static void test_lock_copies(struct hearth_region *region)
     HT_CHECK(fresh.handle != copy.handle);
     HT_EQUAL(hearth_lock_try(&copy), HEARTH_EINVAL);
     HT_EQUAL(hearth_lock_acquire(&copy), HEARTH_EINVAL);
-    HT_EQUAL(hearth_lock_release(&copy), HEARTH_EINVAL);
+    int err = hearth_lock_release(&copy); /* dead, and not held: either is true */
+    HT_CHECKF(err == HEARTH_EINVAL || err == HEARTH_EPERM, "%d", err);
     HT_EQUAL(hearth_lock_acquire(&p->lock), HEARTH_EINVAL); /* zero */
     HT_EQUAL(hearth_lock_destroy(&fresh), 0);
     hearth_barrier_all();
