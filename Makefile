@@ -40,7 +40,9 @@ endif
 PROTOCOL_C := $(wildcard src/protocol/*.c)
 LIB_C      := $(wildcard src/*.c src/net/*.c src/vm/*.c) $(PROTOCOL_C)
 LIB_O      := $(LIB_C:%.c=$(B)/%.o)
-PURE_O     := $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c $(wildcard src/heap_*.c) src/config.c)
+# The parts that need no world: the unit tests have a small one of their own.
+PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c \
+              $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
 UNIT_O     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 MPI_TESTS  := $(patsubst tests/mpi/%.c,$(B)/tests/mpi/%,$(wildcard tests/mpi/test_*.c))
 HARNESS_O  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/mpi/test_%.c,$(wildcard tests/mpi/*.c)))
@@ -109,9 +111,7 @@ $(MPI_TESTS): $(B)/tests/mpi/%: $(B)/tests/mpi/%.o $(HARNESS_O) $(B)/libhearth.a
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcunit
 
-# The parts that need no MPI, against a port that must not be called.
-$(B)/tests/unit/unit: $(UNIT_O) $(filter-out $(B)/src/protocol/%,$(PURE_O)) \
-                      $(patsubst %,$(B)/src/protocol/%.o,diff diff_mask)
+$(B)/tests/unit/unit: $(UNIT_O) $(PURE_O)
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcunit -lpthread
 

@@ -79,11 +79,15 @@ static void test_word_parts(struct hearth_region *region)
             quarters[i] = (uint16_t)(i * 257 + epoch);
         }
         hearth_barrier_all();
-        int wrong = 0;
-        for (size_t i = 0; i < words; i++)
-            wrong += halves[i] != (uint32_t)i * 0x01010101u + epoch ||
-                     quarters[i] != (uint16_t)(i * 257 + epoch);
-        HT_EQUAL(wrong, 0);
+        size_t wrong = 0, first = 0;
+        for (size_t i = words; i-- > 0;)
+            if (halves[i] != (uint32_t)i * 0x01010101u + epoch ||
+                quarters[i] != (uint16_t)(i * 257 + epoch)) {
+                wrong++;
+                first = i;
+            }
+        HT_CHECKF(wrong == 0, "epoch %u: %zu, first %zu (of PE %zu): %08x and %04x, home %d", epoch,
+                  wrong, first, first % n, halves[first], quarters[first], hearth_home(halves));
         hearth_barrier_all();
     }
 }
