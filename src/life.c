@@ -90,28 +90,43 @@ static uint64_t first_words(void)
     return HTH_SYNC_WORDS + copysets + maps + (UINT64_C(1) << 18);
 }
 
+/* What failed on one PE has failed on all, so that none waits for it. */
+static int together(int mine, const char *what)
+{
+    int worst = (int)hth_comm_min(mine);
+    if (worst != HEARTH_OK && mine == HEARTH_OK) {
+        hth_error(worst, "%s failed on another PE", what);
+    }
+    return worst;
+}
+
 static int start_all(void)
 {
     char why[256];
     int rc = hth_config_read(&hth_job.config, why, sizeof why);
-    hth_log_start(hth_comm_my_pe(), (enum hth_log_level)hth_job.config.log);
+    hth_log_start(hth_comm_my_pe(),
+                  rc == HEARTH_OK ? (enum hth_log_level)hth_job.config.log : HTH_LOG_ERROR);
     if (rc != HEARTH_OK) {
-        return hth_error(rc, "%s", why);
+        hth_error(rc, "%s", why);
     }
     hth_topology_start();
     start_waiting();
-    rc = reserve_addresses();
+    rc = together(rc, "reading the configuration");
     if (rc == HEARTH_OK) {
-        rc = hth_message_start();
+        rc = reserve_addresses();
     }
     if (rc == HEARTH_OK) {
+        rc = together(hth_message_start(), "starting messages");
+    }
+    if (rc == HEARTH_OK) {
+        hth_comm_blocking(true);
         rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words());
     }
     if (rc == HEARTH_OK) {
         rc = hth_sync_start();
     }
     if (rc == HEARTH_OK) {
-        rc = hth_regions_start();
+        rc = together(hth_regions_start(), "starting regions");
     }
     if (rc != HEARTH_OK) {
         return rc;
@@ -124,7 +139,8 @@ static int start_all(void)
     if (err != 0) {
         rc = hth_error(HEARTH_ESYS, "no progress thread: %s", strerror(err));
     }
-    rc = (int)hth_comm_min(rc);
+    hth_comm_started();
+    rc = together(rc, "starting the progress thread");
     if (rc == HEARTH_OK) {
         hth_job.up = true;
         rc = create_heap();
@@ -190,6 +206,7 @@ int hearth_finalize(void)
     }
     hth_job.heap = NULL;
     hth_comm_barrier(); /* nobody sends any more */
+    hth_comm_blocking(true);
     hth_progress_stop();
     hth_message_stop();
     hth_fault_stop();

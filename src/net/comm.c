@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/comm.h"
 
+#include <dlfcn.h>
 #include <hearth.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,23 @@ void hth_mpi_check(int rc, const char *what)
     char text[MPI_MAX_ERROR_STRING];
     if (rc != MPI_SUCCESS) {
         hth_die("%s failed: %s", what, hth_mpi_words(rc, text));
+    }
+}
+
+/* With more PEs than cores, MPI's blocking calls (and creating windows is one) burn whole time
+ * slices unless it yields when idle; everywhere else yielding costs us dear. Open MPI reads its
+ * parameter once, but has a function for it; where that is not to be found, the start is slower. */
+void hth_comm_blocking(bool begin)
+{
+    static bool (*set_yield)(bool);
+    static bool looked;
+    if (!looked) {
+        looked = true;
+        *(void **)&set_yield = dlsym(RTLD_DEFAULT, "opal_progress_set_yield_when_idle");
+    }
+    const char *wanted = getenv("OMPI_MCA_mpi_yield_when_idle");
+    if (set_yield != NULL) {
+        set_yield(begin || (wanted != NULL && wanted[0] == '1'));
     }
 }
 
@@ -107,6 +125,7 @@ static int find_here(void)
 static int join(MPI_Comm comm)
 {
     char words[MPI_MAX_ERROR_STRING];
+    hth_comm_blocking(true); /* until hth_comm_started */
     int rc = MPI_Comm_dup(comm, &hth_comm_world);
     if (rc != MPI_SUCCESS) {
         return hth_error(HEARTH_EMPI, "MPI_Comm_dup: %s", hth_mpi_words(rc, words));
@@ -181,6 +200,11 @@ int hth_comm_start(int *argc, char ***argv)
     }
     int rc = check_threads();
     return rc != HEARTH_OK ? rc : join(MPI_COMM_WORLD);
+}
+
+void hth_comm_started(void)
+{
+    hth_comm_blocking(false);
 }
 
 void hth_comm_stop(void)

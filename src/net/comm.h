@@ -14,9 +14,14 @@
 
 /* Initialise MPI if the program has not, and join. 0 or an error, noted. Collective, blocking. */
 int hth_comm_start(int *argc, char ***argv);
-/* Leave; finalises MPI if hth_comm_start initialised it. */
+/* The start is over: no more blocking calls. */
+void hth_comm_started(void);
+/* Free the job's MPI objects, which no one may be using any more; finalises MPI if hth_comm_start
+ * initialised it. */
 void hth_comm_stop(void);
-/* Stop handling messages and free the job's MPI objects; by then every PE has stopped sending. */
+
+/* Around calls that block in MPI. By one thread at a time. */
+void hth_comm_blocking(bool begin);
 
 int hth_comm_my_pe(void);
 int hth_comm_n_pes(void);

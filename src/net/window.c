@@ -88,13 +88,18 @@ static int start_frames(void *alias, uint64_t bytes)
     return worst;
 }
 
-/* Give the memory back that MPI has filled with zeros. It stays zero. */
-static void make_sparse(struct words_window *w)
+/* Zero the window, by giving the memory back that MPI has filled already: it reads as zero. */
+static void make_sparse(struct words_window *w, char *base, size_t bytes)
 {
-    size_t os_page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = w->n * sizeof(uint64_t) & ~(os_page - 1);
-    if (bytes > 0 && madvise(w->mine, bytes, MADV_REMOVE) != 0) {
+    size_t os_page = (size_t)sysconf(_SC_PAGESIZE), whole = w->n * sizeof(uint64_t);
+    char *mine = (char *)w->mine;
+    whole &= ~(os_page - 1);
+    if (((uintptr_t)mine & (os_page - 1)) == 0 && madvise(mine, whole, MADV_REMOVE) == 0) {
+        memset(base, 0, (size_t)(mine - base));
+        memset(mine + whole, 0, bytes - (size_t)(mine - base) - whole);
+    } else {
         hth_log(HTH_LOG_DEBUG, "a words window of %zu bytes keeps its memory", bytes);
+        memset(base, 0, bytes);
     }
 }
 
@@ -120,9 +125,11 @@ static int add_window(uint64_t n)
                  "It needs %ld bytes a PE of shared memory: enlarge /dev/shm (docker run "
                  "--shm-size), or use smaller regions (HEARTH_HEAP_BYTES)",
                  (long)bytes);
-        hth_comm_barrier(); /* so that nobody spins in MPI for the last to come */
+        hth_comm_barrier(); /* so that nobody waits in MPI for the last to come */
+        hth_comm_blocking(true);
         int rc = MPI_Win_allocate(bytes, sizeof(uint64_t), MPI_INFO_NULL, hth_comm_world, &base,
                                   &w->window);
+        hth_comm_blocking(false);
         if (rc == MPI_SUCCESS) {
             MPI_Win_set_errhandler(w->window, MPI_ERRORS_RETURN);
         }
@@ -130,7 +137,6 @@ static int add_window(uint64_t n)
         if (worst != HEARTH_OK) {
             return worst;
         }
-        memset(base, 0, (size_t)bytes);
         /* MPI aligns to 8 bytes only, and not alike everywhere: each PE tells how far off it is by
          * where `mine` begins, and the shift must be one for all. */
         uint64_t off = (-(uintptr_t)base & (os_page - 1)) / sizeof(uint64_t);
@@ -138,9 +144,7 @@ static int add_window(uint64_t n)
             w->shift = off;
         } /* else: unaligned, and memory stays filled where the page does not fit */
         w->mine = (uint64_t *)base + w->shift;
-        if (((uintptr_t)w->mine & (os_page - 1)) == 0) {
-            make_sparse(w);
-        }
+        make_sparse(w, base, (size_t)bytes);
         MPI_Win_lock_all(MPI_MODE_NOCHECK, w->window);
         MPI_Win_sync(w->window);
         hth_comm_barrier();
