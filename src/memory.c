@@ -38,8 +38,9 @@ static void open_share(struct hearth_region *region, const struct hth_block *blo
 void *hth_memory_malloc(struct hearth_region *region, uint64_t bytes)
 {
     struct hth_block block;
-    uint64_t left = region->bytes - region->allocated, room = hth_heap_room(region->heap);
+    uint64_t left = region->bytes - region->allocated;
     if (bytes > left || hth_heap_alloc(region->heap, bytes, &block) != HEARTH_OK) {
+        uint64_t room = hth_heap_room(region->heap);
         hth_error(HEARTH_ENOMEM,
                   "no room for %llu bytes in region '%s' of %llu bytes (largest that would fit: "
                   "%llu). Create a larger region%s",

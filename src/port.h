@@ -45,9 +45,7 @@ enum hth_word_op { HTH_WORD_READ, HTH_WORD_OR, HTH_WORD_AND, HTH_WORD_SWAP, HTH_
 void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uint64_t word,
                    enum hth_word_op op, uint64_t operand, uint64_t *old_out);
 void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int pe);
-/* A plain load of one of this PE's own words, ordered after all that this thread did before
- * (sequentially consistent fence first: pairs with the remote atomic, then get, of a registrant).
- */
+/* A plain load (acquire) of one of this PE's own words. */
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word);
 
 /* --- active messages --- */

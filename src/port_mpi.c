@@ -54,10 +54,7 @@ void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int 
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word)
 {
     (void)port;
-    /* Pairs with the registrant's atomic on the copyset, then its get: if we miss its bit here, its
-     * get comes after what we wrote before. */
-    atomic_thread_fence(memory_order_seq_cst);
-    return __atomic_load_n(hth_words_mine(&whole(region)->words) + word, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(hth_words_mine(&whole(region)->words) + word, __ATOMIC_ACQUIRE);
 }
 
 void *hth_port_message_new(struct hth_port *port)

@@ -89,7 +89,7 @@ struct hearth_region *hth_region_near(const void *address)
 
 bool hth_region_alive(const struct hearth_region *region)
 {
-    for (uint32_t id = 0; region != NULL && id < HTH_REGIONS_MAX; id++) {
+    for (uint32_t id = 0; region != NULL && id < hth_job.coherence.n_regions; id++) {
         if (hth_region_by_id(id) == region) {
             return true;
         }

@@ -33,9 +33,10 @@ static struct words_window {
 } windows[WINDOWS_MAX];
 static uint32_t n_windows;
 
-/* MPI reads an operand until the flush: each thread keeps its last ones. A result nobody wants goes
- * where nobody reads. */
-static _Thread_local uint64_t operands[OPERANDS], unwanted;
+/* MPI reads an operand, and writes a result, until the flush: each thread keeps its last ones. */
+static _Thread_local struct {
+    uint64_t operand, unwanted;
+} operands[OPERANDS];
 static _Thread_local unsigned n_operands;
 
 static int alone(void)
@@ -299,10 +300,12 @@ void hth_words_op(const struct hth_words *words, int pe, uint64_t word, enum hth
         }
         n_operands = 0;
     }
-    uint64_t *kept = &operands[n_operands++];
+    uint64_t *kept = &operands[n_operands].operand;
+    uint64_t *result = old_out != NULL ? old_out : &operands[n_operands].unwanted;
+    n_operands++;
     *kept = operand;
-    HTH_MPI(MPI_Fetch_and_op(kept, old_out != NULL ? old_out : &unwanted, MPI_UINT64_T, pe,
-                             (MPI_Aint)(w->shift + at), mpi_op(op), w->window));
+    HTH_MPI(MPI_Fetch_and_op(kept, result, MPI_UINT64_T, pe, (MPI_Aint)(w->shift + at), mpi_op(op),
+                             w->window));
 }
 
 void hth_words_flush(const struct hth_words *words, int pe)

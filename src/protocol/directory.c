@@ -109,6 +109,9 @@ void hth_directory_read(struct hth_port *port, struct hth_region *region, const 
 {
     uint64_t words = region->copyset_words;
     unsigned end;
+    /* Pairs with a registrant's atomic on the copyset, then its get: if we miss its bit below, its
+     * get comes after all that this PE has stored so far. */
+    atomic_thread_fence(memory_order_seq_cst);
     for (unsigned i = 0; i < n; i = end) { /* issue: runs with the same home */
         int home = hth_page_home(port, region, pages[i]);
         end = i + 1;

@@ -276,6 +276,9 @@ static void take_hints(void *arg, uint64_t first, uint64_t bits)
 void hth_invalidate_take_hints(struct hth_coherence *c, struct hth_region *r)
 {
     struct taker taker = {c, r};
+    /* Pairs with a registrant's atomic on the hint, then its get: if we miss its hint below, its
+     * get comes after what this PE has stored to the page, exclusive as it is. */
+    atomic_thread_fence(memory_order_seq_cst);
     hth_bitmap_take(c->port, r, &r->hints, take_hints, &taker);
 }
 
