@@ -383,15 +383,7 @@ void hth_invalidate_zero(struct hth_coherence *c, struct hth_region *r, uint64_t
                          uint64_t offset_bytes, uint64_t len_bytes)
 {
     hth_wait_for_busy(c, r, page); /* a release must not come between the note and the write */
-    if (hth_page_state(&r->pages[page]) == HTH_PAGE_TRACKED) {
-        hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-        hth_dirty_add(c->port, r, page);
-    }
-    if (len_bytes == r->page_bytes) {
-        hth_port_punch(c->port, r, page, 1);
-    } else {
-        memset(hth_frame(r, page) + offset_bytes, 0, len_bytes);
-    }
+    hth_page_zero(c->port, r, page, offset_bytes, len_bytes);
     hth_busy_done(c, r, page);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "protocol/page.h"
 
+#include <string.h>
+
 int hth_page_home(struct hth_port *port, struct hth_region *region, uint64_t page)
 {
     struct hth_page *entry = &region->pages[page];
@@ -79,6 +81,20 @@ unsigned hth_dirty_take(struct hth_port *port, struct hth_region *region, uint64
     hth_port_short_unlock(port, &region->list_lock);
     sort(pages, n);
     return n;
+}
+
+void hth_page_zero(struct hth_port *port, struct hth_region *region, uint64_t page,
+                   uint64_t offset_bytes, uint64_t len_bytes)
+{
+    if (hth_page_state(&region->pages[page]) == HTH_PAGE_TRACKED) {
+        hth_page_set_state(port, region, page, HTH_PAGE_WRITTEN);
+        hth_dirty_add(port, region, page);
+    }
+    if (len_bytes == region->page_bytes) {
+        hth_port_punch(port, region, page, 1);
+    } else {
+        memset(hth_frame(region, page) + offset_bytes, 0, len_bytes);
+    }
 }
 
 void hth_protect_runs(struct hth_port *port, struct hth_region *region, const uint64_t *pages,

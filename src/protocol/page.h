@@ -112,6 +112,11 @@ uint64_t hth_dirty_detach(struct hth_port *port, struct hth_region *region);
 unsigned hth_dirty_take(struct hth_port *port, struct hth_region *region, uint64_t *head_plus_1,
                         uint64_t *pages, unsigned max);
 
+/* At the home: write zeros through the alias, and note it as the program's write would be. Under
+ * what guards the page's state, so that no release comes between the note and the write. */
+void hth_page_zero(struct hth_port *port, struct hth_region *region, uint64_t page,
+                   uint64_t offset_bytes, uint64_t len_bytes);
+
 /* hth_port_protect on ascending pages, one call for each contiguous run. */
 void hth_protect_runs(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
                       unsigned n, enum hth_view view);

@@ -281,15 +281,7 @@ void hth_update_zero(struct hth_coherence *c, struct hth_region *r, uint64_t pag
 {
     hth_page_lock(c, r, page);
     hth_page_home(c->port, r, page);
-    if (hth_page_state(&r->pages[page]) == HTH_PAGE_TRACKED) {
-        hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-        hth_dirty_add(c->port, r, page);
-    }
-    if (len_bytes == r->page_bytes) {
-        hth_port_punch(c->port, r, page, 1);
-    } else {
-        memset(hth_frame(r, page) + offset_bytes, 0, len_bytes);
-    }
+    hth_page_zero(c->port, r, page, offset_bytes, len_bytes);
     hth_page_unlock(c, r, page);
 }
 

@@ -114,6 +114,12 @@ void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t
     abort(); /* the directory has no views */
 }
 
+void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                    uint64_t n_pages)
+{
+    hth_port_protect(port, region, first_page, n_pages, HTH_VIEW_NONE);
+}
+
 _Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,
                             const char *what)
 {
