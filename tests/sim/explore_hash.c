@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* When two states of an exploration are the same: what can still matter, as one number. Left out
+ * are counters, clocks, freed memory, and what the release lock's holder left behind. */
+#include "sim.h"
+
+#include <string.h>
+
+#include "protocol/scratch.h"
+#include "protocol/update.h"
+
+static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
+{
+    const uint8_t *from = data;
+    for (; bytes >= 8; bytes -= 8, from += 8) {
+        uint64_t word;
+        memcpy(&word, from, 8);
+        hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+        hash ^= hash >> 32;
+    }
+    uint64_t last = bytes;
+    if (bytes > 0) {
+        memcpy(&last, from, bytes);
+    }
+    hash = (hash ^ last) * UINT64_C(0x9fb21c651e98df25);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t mix_word(uint64_t hash, uint64_t word)
+{
+    return mix(hash, &word, sizeof word);
+}
+
+static uint64_t hash_side(const struct sim_world *world, const struct hth_region *r, uint64_t page,
+                          uint64_t hash)
+{
+    const void *side = r->pages[page].side;
+    int home = hth_homes_lookup(r->homes, page);
+    if (side == NULL) {
+        return hash;
+    }
+    if (home == r->my_pe) {
+        const struct hth_publication *publication = side;
+        hash = mix(hash, publication->copyset, sizeof(uint64_t));
+        side = publication->image;
+    }
+    (void)world;
+    return mix(hash, side, r->page_bytes);
+}
+
+static uint64_t hash_region(const struct hth_port *port, int id, uint64_t hash)
+{
+    const struct hth_region *r = &port->region[id];
+    hash = mix(hash, port->view[id], r->n_pages);
+    hash = mix(hash, port->taken[id], r->n_pages);
+    hash = mix(hash, r->frames, r->n_pages * r->page_bytes);
+    hash = mix(hash, port->words[id], r->n_words * sizeof(uint64_t));
+    hash = mix_word(hash, r->dirty_plus_1 << 8 | r->list_lock.word << 4 | r->home_lock.word);
+    for (uint64_t page = 0; page < r->n_pages; page++) {
+        hash = mix(hash, &r->pages[page], sizeof r->pages[page]);
+        hash = hash_side(port->world, r, page, hash);
+    }
+    return hash;
+}
+
+static uint64_t hash_update(const struct hth_coherence *c, uint64_t hash)
+{
+    const struct hth_update *u = c->update;
+    hash = mix_word(hash, u->outstanding << 32 | u->free_plus_1);
+    if (u->n_forwards > 0) {
+        hash = mix(hash, u->forwards, 4 * sizeof *u->forwards);
+    }
+    return hash;
+}
+
+static uint64_t hash_port(const struct hth_port *port, uint64_t hash)
+{
+    const struct hth_coherence *c = port->coherence;
+    hash = mix_word(hash, (uint64_t)c->acquire_lock.word << 32 | c->release_lock.word << 1 |
+                              port->handling);
+    if (c->release_lock.word != 0) { /* what is in there else is rubbish */
+        hash = mix(hash, c->scratch, sizeof *c->scratch);
+        hash = mix(hash, c->scratch->copysets, 4 * sizeof(uint64_t));
+        hash = mix(hash, c->update->image, port->region[0].page_bytes);
+        hash = mix(hash, &c->update->release_box, sizeof c->update->release_box);
+    }
+    if (port->handling) {
+        hash = mix(hash, &c->update->handler_box, sizeof c->update->handler_box);
+    }
+    hash = hash_update(c, hash);
+    for (int id = 0; id < port->world->config.n_regions; id++) {
+        hash = hash_region(port, id, hash);
+    }
+    hash = mix(hash, port->rma, port->n_rma * sizeof *port->rma);
+    for (int from = 0; from < sim_n_pes(port->world); from++) {
+        for (const struct sim_message *m = port->from[from].head; m != NULL; m = m->next) {
+            hash = mix(hash, m->buffer, m->bytes);
+        }
+        hash = mix_word(hash, (uint64_t)from);
+    }
+    return hash;
+}
+
+static uint64_t hash_stack(const struct sim_actor *actor, uint64_t hash)
+{
+    if (actor->live == NULL) {
+        return hash; /* has not run yet, or has no stack */
+    }
+    const uint8_t *top = (const uint8_t *)actor->context.stack + actor->context.stack_bytes;
+    return mix(hash, actor->live, (size_t)(top - (const uint8_t *)actor->live));
+}
+
+uint64_t sim_state_hash(const struct sim_world *world)
+{
+    uint64_t hash = 1;
+    for (int pe = 0; pe < sim_n_pes(world); pe++) {
+        hash = hash_port(&world->ports[pe], hash);
+    }
+    for (int i = 0; i < world->n_actors; i++) {
+        const struct sim_actor *actor = &world->actors[i];
+        hash = hash_stack(actor, hash);
+        bool notified =
+            actor->state == SIM_ON_NOTIFY && actor->seen != world->ports[actor->pe].notified;
+        hash = mix_word(hash,
+                        (uint64_t)actor->state << 8 | (uint64_t)notified << 1 | actor->in_handler);
+    }
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        const struct sim_byte *byte = &world->bytes[i];
+        hash = mix_word(hash, (uint64_t)byte->value << 8 | byte->before |
+                                  (uint64_t)(byte->writer + 1) << 16 | byte->marks[0] << 32);
+    }
+    for (int i = 0; i < world->config.n_locks; i++) {
+        hash = mix_word(hash, (uint64_t)world->locks[i].holder_plus_1);
+    }
+    hash = mix(hash, world->flag, sizeof world->flag);
+    for (int i = 0; i < world->config.n_barriers; i++) {
+        hash = mix(hash, &world->barriers[i], offsetof(struct sim_barrier, clock));
+    }
+    return hash;
+}

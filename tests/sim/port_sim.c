@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* src/port.h for the simulated PEs; the one-sided operations are in rma.c. */
+#include <string.h>
+
+#include "sim.h"
+
+/* --- messages --- */
+
+void *hth_port_message_new(struct hth_port *port)
+{
+    if (port->world->choose == NULL) { /* no one else can tell when this happens */
+        sim_point(port);
+    }
+    return sim_memory_new(port->world, HTH_MESSAGE_BYTES_MAX);
+}
+
+void hth_port_message_drop(struct hth_port *port, void *message)
+{
+    sim_point(port);
+    sim_memory_free(port->world, message, HTH_MESSAGE_BYTES_MAX);
+}
+
+static void enqueue(struct sim_world *world, struct sim_channel *channel, struct sim_message *entry)
+{
+    if (world->config.break_fifo && channel->head != NULL && sim_chance(&world->rng, 50)) {
+        entry->next = channel->head; /* the mutation 'FIFO broken' */
+        channel->head = entry;
+        return;
+    }
+    if (channel->tail != NULL) {
+        channel->tail->next = entry;
+    } else {
+        channel->head = entry;
+    }
+    channel->tail = entry;
+}
+
+void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t bytes)
+{
+    struct sim_world *world = port->world;
+    sim_point(port);
+    if (pe == port->pe || pe < 0 || pe >= sim_n_pes(world) || bytes > HTH_MESSAGE_BYTES_MAX) {
+        sim_fail(world, SIM_INV_CONTRACT, port->pe, -1, 0, "a message of %zu bytes to PE %d", bytes,
+                 pe);
+    }
+    struct sim_message *entry = sim_memory_new(world, sizeof *entry);
+    *entry = (struct sim_message){.bytes = bytes, .buffer = message};
+    if (sim_chance(&world->rng, world->config.hold_percent)) {
+        entry->hold_until =
+            world->steps + world->clock_jump + sim_below(&world->rng, world->config.hold_steps_max);
+    }
+    enqueue(world, &world->ports[pe].from[port->pe], entry);
+    world->ports[pe].n_inbox++;
+    sim_trace(world, port->pe, SIM_EV_SEND, -1, SIM_NO_PAGE, pe, *(uint32_t *)message,
+              (int64_t)bytes);
+    sim_point_after(port);
+}
+
+void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
+{
+    struct sim_world *world = port->world;
+    int n_pes = sim_n_pes(world);
+    int from =
+        world->choose != NULL ? world->chosen_detail : (int)sim_below(&world->rng, (unsigned)n_pes);
+    while (!sim_deliverable(world, &port->from[from])) {
+        from = (from + 1) % n_pes;
+    }
+    struct sim_channel *channel = &port->from[from];
+    struct sim_message *entry = channel->head;
+    channel->head = entry->next;
+    if (entry->next == NULL) {
+        channel->tail = NULL;
+    }
+    port->n_inbox--;
+    port->handling = true;
+    actor->in_handler = true;
+    sim_trace(world, port->pe, SIM_EV_HANDLE, -1, SIM_NO_PAGE, from, *(uint32_t *)entry->buffer,
+              (int64_t)entry->bytes);
+    if (SIM_ASAN) { /* no byte beyond what was sent may be read */
+        uint8_t *copy = sim_memory_new(world, entry->bytes);
+        memcpy(copy, entry->buffer, entry->bytes);
+        hth_coherence_handle(port->coherence, from, copy, entry->bytes);
+        sim_memory_free(world, copy, entry->bytes);
+    } else {
+        hth_coherence_handle(port->coherence, from, entry->buffer, entry->bytes);
+    }
+    sim_memory_free(world, entry->buffer, HTH_MESSAGE_BYTES_MAX);
+    sim_memory_free(world, entry, sizeof *entry);
+    actor->in_handler = false;
+    port->handling = false;
+}
+
+/* --- waiting and mutual exclusion --- */
+
+/* Only a program thread that holds no short lock may wait. */
+static struct sim_actor *waiter(struct hth_port *port)
+{
+    struct sim_actor *self = port->world->running;
+    if (self->in_handler || self->kind != SIM_THREAD || self->short_locks > 0) {
+        sim_fail(port->world, SIM_INV_CONTRACT, port->pe, -1, 0,
+                 "a wait in a handler or under a short lock");
+    }
+    return self;
+}
+
+static void perhaps_handle(struct hth_port *port, struct sim_actor *self)
+{
+    struct sim_world *world = port->world;
+    if (self->kind == SIM_THREAD && world->config.poll_percent > 0 && sim_can_handle(port)) {
+        sim_handle_one(port, self);
+    }
+}
+
+void hth_port_wait(struct hth_port *port, bool (*ready)(void *), void *arg,
+                   const struct hth_wait *why)
+{
+    (void)why;
+    sim_point(port);
+    struct sim_actor *self = waiter(port);
+    for (;;) {
+        self->seen = port->notified;
+        if (ready(arg)) {
+            break;
+        }
+        sim_block(self, SIM_ON_NOTIFY, NULL);
+        if (self->seen == port->notified ||
+            sim_chance(&port->world->rng, port->world->config.poll_percent)) {
+            perhaps_handle(port, self);
+        }
+    }
+}
+
+void hth_port_notify(struct hth_port *port)
+{
+    sim_point(port);
+    port->notified++;
+    sim_point_after(port);
+}
+
+void hth_port_lock(struct hth_port *port, struct hth_lock *lock, const struct hth_wait *why)
+{
+    (void)why;
+    sim_point(port);
+    if (!port->world->quiet) {
+        struct sim_actor *self = waiter(port);
+        while (lock->word != 0) {
+            sim_block(self, SIM_ON_LOCK, lock);
+            if (lock->word != 0) {
+                perhaps_handle(port, self);
+            }
+        }
+    }
+    lock->word = 1;
+    sim_point_after(port);
+}
+
+bool hth_port_trylock(struct hth_port *port, struct hth_lock *lock)
+{
+    sim_point(port);
+    if (lock->word != 0) {
+        return false;
+    }
+    lock->word = 1;
+    return true;
+}
+
+void hth_port_unlock(struct hth_port *port, struct hth_lock *lock)
+{
+    sim_point(port);
+    if (lock->word == 0) {
+        sim_fail(port->world, SIM_INV_CONTRACT, port->pe, -1, 0, "a lock that is free is unlocked");
+    }
+    lock->word = 0;
+    sim_point_after(port);
+}
+
+void hth_port_short_lock(struct hth_port *port, struct hth_short_lock *lock)
+{
+    sim_point(port);
+    if (!port->world->quiet) {
+        struct sim_actor *self = port->world->running;
+        while (lock->word != 0) {
+            sim_block(self, SIM_ON_SHORT, lock);
+        }
+        self->short_locks++;
+    }
+    lock->word = 1;
+    sim_point_after(port);
+}
+
+void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
+{
+    sim_point(port);
+    if (lock->word == 0) {
+        sim_fail(port->world, SIM_INV_CONTRACT, port->pe, -1, 0,
+                 "a short lock that is free is unlocked");
+    }
+    lock->word = 0;
+    if (!port->world->quiet) {
+        port->world->running->short_locks--;
+    }
+    sim_point_after(port);
+}
+
+/* --- views --- */
+
+void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                      uint64_t n_pages, enum hth_view view)
+{
+    sim_point(port);
+    if (first_page + n_pages > region->n_pages) {
+        sim_fail(port->world, SIM_INV_CONTRACT, port->pe, (int)region->id, first_page,
+                 "protect of pages that are not there");
+    }
+    for (uint64_t page = first_page; page < first_page + n_pages; page++) {
+        port->view[region->id][page] = (uint8_t)view;
+        if (view == HTH_VIEW_NONE) {
+            port->taken[region->id][page] = 0;
+        }
+        sim_trace(port->world, port->pe, SIM_EV_PROTECT, (int)region->id, page, view, 0, 0);
+        sim_check_copyset(port->world, (int)region->id, page);
+    }
+    sim_point_after(port);
+}
+
+void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                    uint64_t n_pages)
+{
+    sim_point(port);
+    memset(hth_frame(region, first_page), 0, n_pages * region->page_bytes);
+    sim_trace(port->world, port->pe, SIM_EV_PUNCH, (int)region->id, first_page, (int64_t)n_pages, 0,
+              0);
+    sim_point_after(port);
+}
+
+/* --- the rest --- */
+
+void *hth_port_alloc(struct hth_port *port, size_t bytes)
+{
+    if (port->world->choose == NULL) {
+        sim_point(port);
+    }
+    return sim_memory_new(port->world, bytes);
+}
+
+void hth_port_free(struct hth_port *port, void *memory, size_t bytes)
+{
+    sim_memory_free(port->world, memory, bytes);
+}
+
+_Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,
+                            const char *what)
+{
+    sim_fail(port->world, SIM_INV_DIED, port->pe, region == NULL ? -1 : (int)region->id, page, "%s",
+             what);
+    __builtin_trap(); /* sim_fail came back: no actor was running */
+}
+
+void hth_port_trace(struct hth_port *port, const struct hth_region *region, uint64_t page,
+                    enum hth_event event, int64_t value)
+{
+    sim_trace(port->world, port->pe, SIM_EV_PROTOCOL, (int)region->id, page, event, value, 0);
+    if (event == HTH_EVENT_UNSUBSCRIBE || event == HTH_EVENT_SUBSCRIBE) {
+        sim_check_copyset(port->world, (int)region->id, page);
+    }
+    if (port->world->choose == NULL) {
+        sim_point(port);
+    }
+}

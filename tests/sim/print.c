@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
+#include "sim.h"
+
+bool sim_unit_dropped(const struct sim_world *world, unsigned unit)
+{
+    for (; unit != 0; unit = world->program.parent[unit]) {
+        if (world->dropped[unit / 8] >> unit % 8 & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_access(const struct sim_world *world, const struct sim_op *op, const char *name)
+{
+    const struct sim_span *span = &world->program.spans[op->which];
+    printf("%s %d/%u[%u", name, span->region, span->page, span->offset + op->offset);
+    if (op->bytes > 1) {
+        printf("..%u", span->offset + op->offset + op->bytes - 1u);
+    }
+    printf("]");
+}
+
+static void print_op(const struct sim_world *world, const struct sim_op *op)
+{
+    static const char *const write_names[] = {"write", "write-same", "write-back"};
+    const struct sim_forget *forget;
+    switch ((enum sim_op_kind)op->kind) {
+    case SIM_READ:
+        print_access(world, op, "read");
+        break;
+    case SIM_WRITE:
+        print_access(world, op, write_names[op->how]);
+        break;
+    case SIM_ZERO:
+        print_access(world, op, op->all ? "zero-page" : "zero");
+        break;
+    case SIM_LOCK:
+        printf("lock %u", op->which);
+        break;
+    case SIM_UNLOCK:
+        printf("unlock %u", op->which);
+        break;
+    case SIM_LOCAL_LOCK:
+        printf("local-lock");
+        break;
+    case SIM_LOCAL_UNLOCK:
+        printf("local-unlock");
+        break;
+    case SIM_SIGNAL:
+        printf("%ssignal %u", op->how ? "local-" : "", op->which);
+        break;
+    case SIM_WAIT:
+        printf("%swait %u", op->how ? "local-" : "", op->which);
+        break;
+    case SIM_RELEASE:
+        printf("release");
+        break;
+    case SIM_ACQUIRE:
+        printf("acquire");
+        break;
+    case SIM_EVICT:
+        printf("evict %u/%u", op->region, op->page);
+        break;
+    case SIM_BARRIER:
+        forget = &world->program.forget[op->which];
+        printf("barrier %u%s", op->which, forget->yes ? "+forget" : "");
+        break;
+    case SIM_PAUSE:
+        printf("pause %u", op->bytes);
+        break;
+    }
+}
+
+void sim_program_print(const struct sim_world *world)
+{
+    const struct sim_program *program = &world->program;
+    for (int thread = 0; thread < world->config.n_threads; thread++) {
+        printf("  thread %d.%d:", program->pe_of[thread], thread);
+        bool any = false;
+        for (int i = 0; i < program->n_ops[thread]; i++) {
+            const struct sim_op *op = &program->ops[thread][i];
+            if (!sim_unit_dropped(world, op->unit)) {
+                printf("%s ", any ? ";" : "");
+                print_op(world, op);
+                any = true;
+            }
+        }
+        printf("%s\n", any ? "" : " nothing");
+    }
+    for (int i = 0; i < world->config.n_barriers; i++) {
+        const struct sim_forget *forget = &program->forget[i];
+        if (forget->yes) {
+            static const char *const deals[] = {"block", "cyclic", "fixed"};
+            printf(
+                "  forget at barrier %d: region %d, its collective pages, dealt anew: %s (%d)%s\n",
+                i, forget->region, deals[forget->extent.deal], forget->extent.fixed_pe,
+                forget->fences ? ", fences behind it" : "");
+        }
+    }
+}

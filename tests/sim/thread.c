@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a program thread and a handler do: the program's operations, step by step. */
+#include <string.h>
+
+#include "sim.h"
+
+static struct hth_port *port_of(struct sim_actor *actor)
+{
+    return &actor->world->ports[actor->pe];
+}
+
+static void begin(struct sim_actor *actor, const char *doing)
+{
+    actor->doing = doing;
+    actor->serving = true;
+    actor->since_turn = 0;
+    sim_trace(actor->world, actor->pe, SIM_EV_CALL, -1, SIM_NO_PAGE, (int64_t)(uintptr_t)doing, 0,
+              0);
+}
+
+static void end(struct sim_actor *actor)
+{
+    sim_trace(actor->world, actor->pe, SIM_EV_DONE, -1, SIM_NO_PAGE,
+              (int64_t)(uintptr_t)actor->doing, 0, 0);
+    actor->doing = NULL;
+    actor->serving = false;
+}
+
+static void release(struct sim_actor *actor)
+{
+    sim_mark_release(actor);
+    begin(actor, "release");
+    hth_coherence_release(port_of(actor)->coherence);
+    end(actor);
+    sim_check_release(actor);
+}
+
+static void acquire(struct sim_actor *actor)
+{
+    begin(actor, "acquire");
+    hth_coherence_acquire(port_of(actor)->coherence);
+    end(actor);
+}
+
+/* --- loads and stores --- */
+
+static void fault(struct sim_actor *actor, int region, uint64_t page, bool write)
+{
+    struct hth_port *port = port_of(actor);
+    actor->world->n_faults++;
+    sim_trace(actor->world, actor->pe, SIM_EV_FAULT, region, page, write, 0, 0);
+    bool first = !actor->serving; /* a fault that repeats is one, for the bound on its steps */
+    if (first) {
+        actor->doing = write ? "a write fault" : "a read fault";
+        actor->serving = true;
+        actor->since_turn = 0;
+    }
+    hth_coherence_fault(port->coherence, &port->region[region], page, write);
+    sim_trace(actor->world, actor->pe, SIM_EV_FAULT_END, region, page, write, 0, 0);
+}
+
+/* Until the view allows it: on return the access happens in the same step. */
+static uint8_t *reach(struct sim_actor *actor, const struct sim_span *span, bool write)
+{
+    struct hth_port *port = port_of(actor);
+    const enum hth_view need = write ? HTH_VIEW_WRITE : HTH_VIEW_READ;
+    for (;;) {
+        sim_point(port);
+        if (port->view[span->region][span->page] >= need) {
+            break;
+        }
+        fault(actor, span->region, span->page, write);
+    }
+    actor->serving = false;
+    actor->doing = NULL;
+    return hth_frame(&port->region[span->region], span->page) + span->offset;
+}
+
+static void load(struct sim_actor *actor, const struct sim_op *op)
+{
+    const struct sim_span *span = &actor->world->program.spans[op->which];
+    const uint8_t *at = reach(actor, span, false);
+    for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
+        sim_trace(actor->world, actor->pe, SIM_EV_LOAD, span->region, span->page, span->offset + i,
+                  at[i], 0);
+        sim_oracle_load(actor, span->first_byte + (int)i, at[i]);
+    }
+}
+
+static uint8_t new_value(struct sim_world *world, const struct sim_byte *byte,
+                         enum sim_write_how how)
+{
+    switch (how) {
+    case SIM_SAME:
+        return byte->value;
+    case SIM_BACK:
+        return byte->before;
+    case SIM_NEW:
+        break;
+    }
+    if (world->config.values < 256) {
+        return (uint8_t)((byte->value + 1) % world->config.values);
+    }
+    uint8_t value = (uint8_t)(world->next_value++ % 255 + 1);
+    return value == byte->value ? (uint8_t)(value % 255 + 1) : value;
+}
+
+static void store(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    const struct sim_span *span = &world->program.spans[op->which];
+    uint8_t *at = reach(actor, span, true);
+    for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
+        int index = span->first_byte + (int)i;
+        at[i] = new_value(world, &world->bytes[index], (enum sim_write_how)op->how);
+        sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page, span->offset + i, at[i],
+                  0);
+        sim_oracle_store(actor, index, at[i]);
+    }
+}
+
+/* At the home, hth_coherence_zero; elsewhere, an ordinary write. The whole page includes bytes that
+ * nobody uses. While it lasts, nothing is known of the bytes. */
+static void zero(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    struct hth_port *port = port_of(actor);
+    const struct sim_span *span = &world->program.spans[op->which];
+    if (hth_homes_lookup(&port->homes[span->region], span->page) != actor->pe) {
+        store(actor, op);
+        return;
+    }
+    uint64_t offset = op->all ? 0 : span->offset + op->offset;
+    uint64_t len = op->all ? world->config.page_bytes : op->bytes;
+    int first = -1, last = -1;
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        struct sim_byte *byte = &world->bytes[i];
+        if (byte->region == span->region && byte->page == span->page && byte->offset >= offset &&
+            byte->offset < offset + len) {
+            byte->in_flux = true;
+            first = first < 0 ? i : first;
+            last = i;
+        }
+    }
+    begin(actor, op->all ? "zero the page" : "zero bytes");
+    hth_coherence_zero(port->coherence, &port->region[span->region], span->page, offset, len);
+    end(actor);
+    for (int i = first; i >= 0 && i <= last; i++) {
+        if (world->bytes[i].in_flux) { /* of this page: no two threads may zero the same */
+            sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page,
+                      world->bytes[i].offset, 0, 0);
+            sim_oracle_store(actor, i, 0);
+            world->bytes[i].in_flux = false;
+        }
+    }
+}
+
+/* --- the program's synchronisation --- */
+
+static bool is_free(const void *lock)
+{
+    return ((const struct sim_lock *)lock)->holder_plus_1 == 0;
+}
+
+static bool is_true(const void *flag)
+{
+    return *(const bool *)flag;
+}
+
+static void take(struct sim_actor *actor, struct sim_lock *lock)
+{
+    sim_block_on(port_of(actor), is_free, lock);
+    lock->holder_plus_1 = actor->thread + 1;
+    sim_clock_join(actor->world, &actor->world->clocks[actor->thread], &lock->clock);
+}
+
+static void give(struct sim_actor *actor, struct sim_lock *lock)
+{
+    sim_clock_join(actor->world, &lock->clock, &actor->world->clocks[actor->thread]);
+    sim_clock_tick(actor);
+    lock->holder_plus_1 = 0;
+}
+
+static void do_signal(struct sim_actor *actor, const struct sim_op *op)
+{
+    if (!op->how) {
+        release(actor);
+    }
+    sim_point(port_of(actor));
+    sim_clock_join(actor->world, &actor->world->flag_clock[op->which],
+                   &actor->world->clocks[actor->thread]);
+    sim_clock_tick(actor);
+    actor->world->flag[op->which] = true;
+}
+
+static void do_wait(struct sim_actor *actor, const struct sim_op *op)
+{
+    sim_block_on(port_of(actor), is_true, &actor->world->flag[op->which]);
+    sim_clock_join(actor->world, &actor->world->clocks[actor->thread],
+                   &actor->world->flag_clock[op->which]);
+    if (!op->how) {
+        acquire(actor);
+    }
+}
+
+/* --- barriers --- */
+
+struct count {
+    const int *have;
+    int want;
+};
+
+static bool is_reached(const void *arg)
+{
+    const struct count *count = arg;
+    return *count->have >= count->want;
+}
+
+static void wait_count(struct sim_actor *actor, const int *have, int want)
+{
+    struct count count = {have, want};
+    sim_block_on(port_of(actor), is_reached, &count);
+}
+
+static void forget(struct sim_actor *actor, struct sim_barrier *barrier,
+                   const struct sim_forget *what)
+{
+    struct sim_world *world = actor->world;
+    struct hth_port *port = port_of(actor);
+    const struct hth_extent *extent = &what->extent;
+    if (world->forgetting == 0) {
+        world->forgetting = sim_n_pes(world);
+        sim_oracle_zeroed(world, what->region, extent->first_page, extent->n_pages);
+    }
+    begin(actor, "forget");
+    hth_coherence_forget(port->coherence, &port->region[what->region], extent->first_page,
+                         extent->n_pages);
+    end(actor);
+    hth_homes_remove(&port->homes[what->region], extent->first_page);
+    hth_homes_add(&port->homes[what->region], extent);
+    world->forgetting--;
+    barrier->pes_forgot++;
+    if (what->fences) {
+        release(actor);
+    }
+    wait_count(actor, &barrier->pes_forgot, sim_n_pes(world));
+    if (what->fences) {
+        acquire(actor);
+    }
+}
+
+/* One thread, the last of its PE to come, fences for all; or each does so for itself. */
+static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    struct sim_barrier *barrier = &world->barriers[op->which];
+    const struct sim_forget *what = &world->program.forget[op->which];
+    int pe = actor->pe, threads = world->config.threads_of[pe];
+    bool each = world->program.each[op->which][pe];
+    sim_point(port_of(actor));
+    sim_clock_join(world, &barrier->clock, &world->clocks[actor->thread]);
+    if (each) {
+        release(actor);
+    }
+    bool last = ++barrier->threads_in[pe] == threads;
+    if (last) {
+        if (!each) {
+            release(actor);
+        }
+        barrier->pes_in++;
+    }
+    if (last || each) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world));
+        acquire(actor);
+        if (last && what->yes) {
+            forget(actor, barrier, what);
+        }
+        barrier->passed[pe] = barrier->passed[pe] || last;
+    }
+    if (!each) {
+        sim_block_on(port_of(actor), is_true, &barrier->passed[pe]);
+    }
+    sim_clock_join(world, &world->clocks[actor->thread], &barrier->clock);
+    sim_clock_tick(actor);
+}
+
+/* --- operations --- */
+
+/* A page that this PE has a copy of, if there is one: the first behind the one that is named. */
+static uint64_t victim(struct hth_port *port, const struct sim_op *op)
+{
+    uint64_t n_pages = port->region[op->region].n_pages;
+    for (uint64_t i = 0; i < n_pages; i++) {
+        uint64_t page = (op->page + i) % n_pages;
+        if (port->view[op->region][page] != HTH_VIEW_NONE &&
+            hth_homes_lookup(&port->homes[op->region], page) != port->pe) {
+            return page;
+        }
+    }
+    return op->page;
+}
+
+static void do_evict(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct hth_port *port = port_of(actor);
+    begin(actor, "evict");
+    hth_coherence_evict(port->coherence, &port->region[op->region], victim(port, op));
+    end(actor);
+}
+
+static void do_op(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    switch ((enum sim_op_kind)op->kind) {
+    case SIM_READ:
+        load(actor, op);
+        break;
+    case SIM_WRITE:
+        store(actor, op);
+        break;
+    case SIM_LOCK:
+        take(actor, &world->locks[op->which]);
+        acquire(actor);
+        break;
+    case SIM_UNLOCK:
+        release(actor);
+        give(actor, &world->locks[op->which]);
+        break;
+    case SIM_LOCAL_LOCK:
+        take(actor, &world->local[op->which]);
+        break;
+    case SIM_LOCAL_UNLOCK:
+        give(actor, &world->local[op->which]);
+        break;
+    case SIM_SIGNAL:
+        do_signal(actor, op);
+        break;
+    case SIM_WAIT:
+        do_wait(actor, op);
+        break;
+    case SIM_RELEASE:
+        release(actor);
+        break;
+    case SIM_ACQUIRE:
+        acquire(actor);
+        break;
+    case SIM_EVICT:
+        do_evict(actor, op);
+        break;
+    case SIM_ZERO:
+        zero(actor, op);
+        break;
+    case SIM_BARRIER:
+        do_barrier(actor, op);
+        break;
+    case SIM_PAUSE:
+        for (unsigned i = 0; i < op->bytes; i++) {
+            sim_point(port_of(actor));
+        }
+        break;
+    }
+}
+
+void sim_thread_main(void *arg)
+{
+    struct sim_actor *actor = arg;
+    struct sim_world *world = actor->world;
+    const struct sim_op *ops = world->program.ops[actor->thread];
+    for (int i = 0; i < world->program.n_ops[actor->thread]; i++) {
+        if (!sim_unit_dropped(world, ops[i].unit)) {
+            do_op(actor, &ops[i]);
+        }
+    }
+    world->threads_left--;
+    for (;;) {
+        sim_block(actor, SIM_DONE, NULL);
+    }
+}
+
+void sim_handler_main(void *arg)
+{
+    struct sim_actor *actor = arg;
+    for (;;) {
+        struct hth_port *port = port_of(actor);
+        actor->state = SIM_READY;
+        if (sim_can_handle(port)) {
+            sim_handle_one(port, actor);
+        }
+        sim_block(actor, SIM_IDLE, NULL);
+    }
+}
