@@ -43,11 +43,10 @@ static void on_alarm(uint32_t id, uint64_t page)
     }
 }
 
-/* An alarm that is set counts as a message handled: nobody goes to sleep over it. */
 static int poll_all(void)
 {
     int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
-    return messages < 0 ? messages : messages + alarms;
+    return alarms > 0 ? HTH_POLL_AGAIN : messages;
 }
 
 static struct hth_bell own_bell; /* where MPI shares no memory */

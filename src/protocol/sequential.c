@@ -15,9 +15,9 @@
  *   recalled changes the view and sends the bytes in one step (BUG_RECALLSPLIT). Who gets a recall
  *   for a page that it does not own ignores it: the writeback is the answer (BUG_WBNOTANSWER).
  * - Handlers never wait for the busy bit, which a fault holds while it waits for them.
- * - What was just given is kept for HTH_HOLD_NS: a recall or invalidation that comes sooner is put
- *   off until an alarm. The home waits for the answer and so sends nothing else for the page
- *   meanwhile; an eviction cancels it. */
+ * - What was just given is kept for a while (HTH_HOLD_*): a recall or invalidation that comes
+ * sooner is put off until an alarm. The home waits for the answer and so sends nothing else for the
+ * page meanwhile; an eviction cancels it. */
 #include "protocol/sequential.h"
 
 #include <string.h>
@@ -80,6 +80,23 @@ static bool allowed(struct hth_coherence *c, struct hth_region *r, uint64_t page
     return true;
 }
 
+/* The thread that waited for the page is running: it needs the page for a moment only. */
+static void awake(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool at_home)
+{
+    struct hth_page *p = &r->pages[page];
+    uint64_t until = hth_port_now_ns(c->port) + HTH_HOLD_AWAKE_NS;
+    struct hth_short_lock *lock = at_home ? &r->home_lock : &p->lock;
+    hth_port_short_lock(c->port, lock);
+    if (until < p->hold_until_ns) {
+        const struct hth_ledger *ledger = at_home ? p->side : NULL;
+        p->hold_until_ns = until;
+        if (at_home ? ledger != NULL && ledger->first != NULL : p->deferred != 0) {
+            hth_port_alarm(c->port, r, page, HTH_HOLD_AWAKE_NS); /* sooner than was set */
+        }
+    }
+    hth_port_short_unlock(c->port, lock);
+}
+
 void hth_sequential_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
     struct hth_page *p = &r->pages[page];
@@ -109,6 +126,7 @@ void hth_sequential_fault(struct hth_coherence *c, struct hth_region *r, uint64_
     if (!done) {
         struct hth_wait why = {HTH_WAIT_PAGE, r, page};
         hth_port_wait(c->port, is_answered, p, &why);
+        awake(c, r, page, at_home);
     }
     hth_busy_done(c, r, page);
 }
@@ -154,7 +172,7 @@ static bool take_part(struct hth_region *r, const struct hth_seq_head *head)
 static void given(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool owned)
 {
     struct hth_page *p = &r->pages[page];
-    p->hold_until_ns = hth_port_now_ns(c->port) + HTH_HOLD_NS;
+    p->hold_until_ns = hth_port_now_ns(c->port) + HTH_HOLD_ASLEEP_NS;
     hth_page_set_state(c->port, r, page, owned ? HTH_PAGE_OWNED : HTH_PAGE_CLEAN);
     hth_port_protect(c->port, r, page, 1, owned ? HTH_VIEW_WRITE : HTH_VIEW_READ);
     __atomic_store_n(&p->pending, 0, __ATOMIC_RELEASE);
@@ -217,8 +235,11 @@ void hth_sequential_alarm(struct hth_coherence *c, struct hth_region *r, uint64_
     }
     hth_seq_lock(c, r, page);
     enum deferred what = (enum deferred)p->deferred;
-    p->deferred = NOTHING;
-    if (what != NOTHING) {
+    uint64_t now = hth_port_now_ns(c->port);
+    if (what != NOTHING && now < p->hold_until_ns) { /* this alarm was for something earlier */
+        hth_port_alarm(c->port, r, page, p->hold_until_ns - now);
+    } else if (what != NOTHING) {
+        p->deferred = NOTHING;
         give_up(c, r, page, what == DROP ? HTH_SEQ_INVALIDATE : HTH_SEQ_RECALL,
                 what == RETURN_KEEPING);
     }

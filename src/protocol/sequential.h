@@ -5,9 +5,12 @@
 
 #include "protocol/coherence.h"
 
-/* How long a PE keeps what it was given before it gives it up again: long enough for a thread that
- * sleeps to wake up and make its access. By time alone: that it was accessed cannot be seen. */
-#define HTH_HOLD_NS 50000u
+/* How long a PE keeps what it was given before it gives it up again, so that it makes progress:
+ * until the thread that waited for it is running, at most the first of these, and then for the
+ * second, in which that thread makes its access. By time alone: that a page was accessed cannot be
+ * seen. */
+#define HTH_HOLD_ASLEEP_NS 200000u
+#define HTH_HOLD_AWAKE_NS  5000u
 
 enum hth_seq_kind {
     HTH_SEQ_READ,       /* to the home: I want to read */

@@ -55,7 +55,7 @@ static void set_home(struct hth_coherence *c, struct hth_region *r, uint64_t pag
 static void give_to_home(struct hth_coherence *c, struct hth_region *r, uint64_t page,
                          enum hth_page_state state, enum hth_view view)
 {
-    r->pages[page].hold_until_ns = hth_port_now_ns(c->port) + HTH_HOLD_NS;
+    r->pages[page].hold_until_ns = hth_port_now_ns(c->port) + HTH_HOLD_ASLEEP_NS;
     set_home(c, r, page, state, view);
     __atomic_store_n(&r->pages[page].pending, 0, __ATOMIC_RELEASE);
     hth_port_notify(c->port);
