@@ -197,7 +197,11 @@ static void *run(void *unused)
     while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
         if (config.mode == HTH_PROGRESS_SPIN) {
             poll();
-            relax();
+            if (config.may_spin) {
+                relax();
+            } else {
+                sched_yield(); /* asked to spin where there is no core for it */
+            }
         } else {
             serve_once();
         }
