@@ -40,6 +40,7 @@ endif
 PROTOCOL_C := $(wildcard src/protocol/*.c)
 LIB_C      := $(wildcard src/*.c src/net/*.c src/vm/*.c) $(PROTOCOL_C)
 LIB_O      := $(LIB_C:%.c=$(B)/%.o)
+LITMUS_O   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/litmus/*.c)) $(B)/tests/mpi/watchdog.o
 # The parts that need no world: the unit tests have a small one of their own.
 PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c \
               $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
@@ -52,7 +53,7 @@ ALL_C      := $(LIB_C) $(wildcard tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
 .PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi \
-        test-install FORCE
+        test-litmus test-install FORCE
 all: $(B)/libhearth.a $(B)/libhearth.so apps bench-programs
 help:
 	@echo "make           the library, apps and benchmarks"
@@ -117,6 +118,10 @@ $(B)/tests/unit/unit: $(UNIT_O) $(PURE_O)
 
 -include $(ALL_C:%.c=$(B)/%.d)
 
+$(B)/tests/litmus/litmus: $(LITMUS_O) $(B)/libhearth.a
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
 # ---- doing ----------------------------------------------------------------------------------------
 
 deps:
@@ -129,13 +134,15 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-mpi test-install
+	$(Q)$(MAKE) --no-print-directory test-unit test-mpi test-litmus test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
 	$(Q)$<
 test-mpi: $(MPI_TESTS)
 	$(Q)sh tests/mpi/run.sh $(B)
+test-litmus: $(B)/tests/litmus/litmus
+	$(Q)sh tests/litmus/run.sh $(B)
 test-install: $(B)/libhearth.a $(B)/libhearth.so
 	$(Q)sh tests/install.sh $(B)
 

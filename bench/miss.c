@@ -2,7 +2,8 @@
 /* What a read miss costs: one 4-byte load on each of 16,384 pages homed at the other PE, beside the
  * two things it is made of, taken in the same run and the same order of pages:
  *
- * - a bare MPI_Get of 4 KiB and its flush, into memory never touched before (fresh) or again (warm);
+ * - a bare MPI_Get of 4 KiB and its flush, into memory never touched before (fresh) or again
+ * (warm);
  * - a bare fault: a SIGSEGV handler that only calls mprotect, and the load that goes on.
  *
  * First touch: the page has never been here, so the miss also registers (four atomics). Again: the
@@ -81,15 +82,15 @@ static double bare_get(MPI_Win window, char *into)
 static void bare_pieces(struct bench *fault, struct bench *fresh, struct bench *warm)
 {
     MPI_Win window;
-    char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                        0);
+    char *memory =
+        mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memset(memory, 1, PAGES * PAGE);
     MPI_Win_create(memory, PAGES * PAGE, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &window);
     MPI_Win_lock_all(MPI_MODE_NOCHECK, window);
     for (int rep = 0; rep < REPS && me == 0; rep++) {
         bench_add(fault, bare_fault());
-        char *into = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                          -1, 0);
+        char *into =
+            mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         bench_add(fresh, bare_get(window, into));
         bench_add(warm, bare_get(window, into));
         munmap(into, PAGES * PAGE);

@@ -19,8 +19,9 @@
  *
  * MEMORY MODEL
  *
- * Regions are release consistent (Gharachorloo et al., ISCA 1990): a data-race-free program
- * behaves as on one machine. Two accesses race if they touch the same *byte*, at least one
+ * Regions are release consistent (Gharachorloo et al., ISCA 1990) unless created with
+ * HEARTH_SEQUENTIAL, which is stronger: see there. Release consistent means: a data-race-free
+ * program behaves as on one machine. Two accesses race if they touch the same *byte*, at least one
  * writes, and no chain of synchronisation orders them. What a PE wrote before a *release* is seen
  * by a PE that does a later *acquire* ordered after it. Every synchronisation call below says which
  * of the two it is; hearth_barrier_all() is both. The unit is the byte, not the page: two PEs may
@@ -73,7 +74,12 @@ enum hearth_err {
 /** What a release does to the other copies of a page. */
 enum hearth_protocol { HEARTH_WRITE_INVALIDATE, HEARTH_WRITE_UPDATE };
 
-/** HEARTH_SEQUENTIAL is not in this version: asking for it returns HEARTH_ENOTSUP. */
+/**
+ * HEARTH_RELEASE: as above. HEARTH_SEQUENTIAL (with write-invalidate only): every store is seen by
+ * all PEs at once, in one order, as on one machine, in programs with data races too; C11 atomics
+ * work across PEs. A page has one writer at a time, to whom it migrates, so a page that several
+ * write costs a transfer each time it changes hands. Acquire and release have nothing to do there.
+ */
 enum hearth_consistency { HEARTH_RELEASE, HEARTH_SEQUENTIAL };
 
 /**
@@ -150,8 +156,8 @@ int hearth_n_pes(void);
  *                    HEARTH_PAGE_BYTES in the environment override it, for comparisons.
  * @return 0; HEARTH_EINVAL (NULL, 0 bytes, page_bytes, home_pe, unknown enum value);
  *         HEARTH_ENOTSUP (update + sequential: an update protocol has no moment at which a write
- *         is seen by all at once; sequential: not in this version); HEARTH_ENOMEM (address range
- *         or directory full); HEARTH_EMISMATCH.
+ *         is seen by all at once); HEARTH_ENOMEM (address range or directory full);
+ *         HEARTH_EMISMATCH.
  */
 int hearth_region_create(struct hearth_region **region_out, size_t bytes,
                          const struct hearth_region_attr *attr);
@@ -291,6 +297,16 @@ int hearth_counter_destroy(struct hearth_counter *counter);
 
 /** The home of the page that ptr points into, a PE; or HEARTH_EADDR if it is in no allocation. */
 int hearth_home(const void *ptr);
+
+/**
+ * In a HEARTH_SEQUENTIAL region: the PE that may write the page that ptr points into, just now; the
+ * home, while several PEs may read it. It may have moved on by the time that you know. A message
+ * round trip if this PE is not the home.
+ *
+ * @return the PE; HEARTH_EADDR; HEARTH_ENOTSUP in a release-consistent region, where pages have a
+ *         home and no owner.
+ */
+int hearth_owner(const void *ptr);
 
 /** What a region has cost this PE so far. Counts since the region's creation. */
 struct hearth_stats {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "ask.h"
 #include "fault.h"
 #include "log.h"
 #include "memory.h"
@@ -85,15 +86,11 @@ static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
                          "hearth_region_create: home_pe %d is not a PE; there are %d",
                          attr->home_pe, hth_comm_n_pes());
     }
-    if (attr->consistency == HEARTH_SEQUENTIAL) {
-        return hth_error(
-            HEARTH_ENOTSUP,
-            attr->protocol == HEARTH_WRITE_UPDATE
-                ? "hearth_region_create: write-update cannot be sequentially "
-                  "consistent: copies take updates at different moments, so there is "
-                  "none at which all PEs see a write. Use HEARTH_RELEASE"
-                : "hearth_region_create: HEARTH_SEQUENTIAL is not in this version. Use "
-                  "HEARTH_RELEASE");
+    if (attr->consistency == HEARTH_SEQUENTIAL && attr->protocol == HEARTH_WRITE_UPDATE) {
+        return hth_error(HEARTH_ENOTSUP,
+                         "hearth_region_create: write-update cannot be sequentially consistent: "
+                         "copies take updates at different moments, so there is none at which all "
+                         "PEs see a write. Use HEARTH_WRITE_INVALIDATE or HEARTH_RELEASE");
     }
     return HEARTH_OK;
 }
@@ -300,19 +297,50 @@ int hearth_solo_free(void *ptr)
     return rc;
 }
 
-int hearth_home(const void *ptr)
+/* The page that ptr is in, of a region, and its home; or an error. */
+static int find_page(const char *call, const void *ptr, struct hearth_region **region_out,
+                     uint64_t *page_out)
 {
-    int rc = hth_check_up("hearth_home");
-    if (rc != HEARTH_OK) {
-        return rc;
-    }
     struct hearth_region *region = region_of(ptr);
     int home = -1;
     if (region != NULL) {
         uint64_t offset = (uint64_t)((const uint8_t *)ptr - hth_region_base(region));
-        home = hth_homes_lookup(&region->homes, offset / region->core.page_bytes);
+        *page_out = offset / region->core.page_bytes;
+        home = hth_homes_lookup(&region->homes, *page_out);
     }
-    return home >= 0
-               ? home
-               : hth_error(HEARTH_EADDR, "hearth_home: %p is in no allocation of a region", ptr);
+    *region_out = region;
+    return home >= 0 ? home
+                     : hth_error(HEARTH_EADDR, "%s: %p is in no allocation of a region", call, ptr);
+}
+
+int hearth_owner(const void *ptr)
+{
+    struct hearth_region *region;
+    uint64_t page;
+    int rc = hth_check_up("hearth_owner");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    int home = find_page("hearth_owner", ptr, &region, &page);
+    if (home < 0) {
+        return home;
+    }
+    if (region->core.consistency != HEARTH_SEQUENTIAL) {
+        return hth_error(HEARTH_ENOTSUP,
+                         "hearth_owner: region '%s' is release consistent, where a page has a home "
+                         "(hearth_home) and no owner",
+                         region->name);
+    }
+    hth_enter();
+    int owner = (int)hth_ask(home, HTH_ASK_OWNER, region->core.id, page);
+    hth_leave();
+    return owner;
+}
+
+int hearth_home(const void *ptr)
+{
+    struct hearth_region *region;
+    uint64_t page;
+    int rc = hth_check_up("hearth_home");
+    return rc != HEARTH_OK ? rc : find_page("hearth_home", ptr, &region, &page);
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "alarm.h"
+#include "ask.h"
 #include "fault.h"
 #include "log.h"
 #include "memory.h"
@@ -26,6 +28,27 @@ static void on_coherence(int from, const void *message, size_t bytes)
     hth_coherence_handle(&hth_job.coherence, from, message, bytes);
 }
 
+static int64_t answer_owner(uint64_t id, uint64_t page)
+{
+    struct hearth_region *region = hth_region_by_id((uint32_t)id);
+    return region == NULL ? HEARTH_EADDR
+                          : hth_coherence_owner(&hth_job.coherence, &region->core, page);
+}
+
+static void on_alarm(uint32_t id, uint64_t page)
+{
+    struct hearth_region *region = hth_region_by_id(id);
+    if (region != NULL) { /* else: it was for memory that is gone */
+        hth_coherence_alarm(&hth_job.coherence, &region->core, page);
+    }
+}
+
+static int poll_all(void)
+{
+    int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
+    return alarms > 0 ? HTH_POLL_AGAIN : messages;
+}
+
 static struct hth_bell own_bell; /* where MPI shares no memory */
 
 static void start_waiting(void)
@@ -37,7 +60,7 @@ static void start_waiting(void)
         .all_here = hth_comm_n_here() == hth_comm_n_pes(),
         .may_spin = hth_topology_n_units() >= hth_comm_n_here(),
         .mode = (enum hth_progress_mode)hth_job.config.progress,
-        .poll = hth_comm_n_pes() > 1 ? hth_message_poll : NULL,
+        .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
         .on_start = hth_topology_spread,
     };
     if (config.mode == HTH_PROGRESS_AUTO) {
@@ -120,7 +143,8 @@ static int start_all(void)
     }
     if (rc == HEARTH_OK) {
         hth_comm_blocking(true);
-        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words());
+        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words(),
+                              (enum hth_rma)hth_job.config.rma);
     }
     if (rc == HEARTH_OK) {
         rc = hth_sync_start();
@@ -133,6 +157,8 @@ static int start_all(void)
     }
     hth_coherence_init(&hth_job.coherence, NULL, hth_comm_my_pe(), hth_comm_n_pes());
     hth_message_on(HTH_MESSAGE_COHERENCE, on_coherence);
+    hth_ask_start();
+    hth_ask_on(HTH_ASK_OWNER, answer_owner);
     hth_memory_start();
     rc = hth_fault_start();
     int err = rc == HEARTH_OK ? hth_progress_start() : 0;

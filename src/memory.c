@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "api.h"
+#include "ask.h"
 #include "log.h"
 #include "net/comm.h"
-#include "net/message.h"
-#include "progress.h"
 
 /* --- collective --- */
 
@@ -135,45 +134,10 @@ static int solo_free_here(struct hearth_region *region, uint64_t offset)
     return rc;
 }
 
-/* A request to the PE that allocated, and its answer. */
-struct solo_request {
-    uint64_t region, offset;
-    struct solo_reply *reply; /* at the requester */
-};
-struct solo_reply {
-    _Atomic bool here; /* set by the handler, last; pairs with reply_is_here */
-    int rc;
-};
-struct solo_answer {
-    struct solo_reply *reply;
-    int64_t rc;
-};
-
-static void on_solo_free(int from, const void *message, size_t bytes)
+static int64_t answer_solo_free(uint64_t id, uint64_t offset)
 {
-    const struct solo_request *request = message;
-    (void)bytes;
-    struct hearth_region *region = hth_region_by_id((uint32_t)request->region);
-    struct solo_answer *answer = hth_message_new();
-    answer->reply = request->reply;
-    answer->rc = region == NULL ? HEARTH_EADDR : solo_free_here(region, request->offset);
-    hth_message_send(from, HTH_MESSAGE_REPLY, answer, sizeof *answer);
-}
-
-static void on_reply(int from, const void *message, size_t bytes)
-{
-    const struct solo_answer *answer = message;
-    (void)from;
-    (void)bytes;
-    answer->reply->rc = (int)answer->rc;
-    atomic_store_explicit(&answer->reply->here, true, memory_order_release);
-    hth_progress_notify();
-}
-
-static bool reply_is_here(void *arg)
-{
-    struct solo_reply *reply = arg;
-    return atomic_load_explicit(&reply->here, memory_order_acquire);
+    struct hearth_region *region = hth_region_by_id((uint32_t)id);
+    return region == NULL ? HEARTH_EADDR : solo_free_here(region, offset);
 }
 
 int hth_memory_solo_free(struct hearth_region *region, uint64_t offset)
@@ -184,17 +148,10 @@ int hth_memory_solo_free(struct hearth_region *region, uint64_t offset)
     }
     /* Bytes that we have written must be home before the memory is handed out again. */
     hth_coherence_release(&hth_job.coherence);
-    struct solo_reply reply = {false, 0};
-    struct solo_request *request = hth_message_new();
-    *request = (struct solo_request){region->core.id, offset, &reply};
-    hth_message_send(home, HTH_MESSAGE_SOLO_FREE, request, sizeof *request);
-    struct hth_wait why = {HTH_WAIT_OTHER, &region->core, offset / region->core.page_bytes};
-    hth_wait_until(reply_is_here, &reply, &why);
-    return reply.rc;
+    return (int)hth_ask(home, HTH_ASK_SOLO_FREE, region->core.id, offset);
 }
 
 void hth_memory_start(void)
 {
-    hth_message_on(HTH_MESSAGE_SOLO_FREE, on_solo_free);
-    hth_message_on(HTH_MESSAGE_REPLY, on_reply);
+    hth_ask_on(HTH_ASK_SOLO_FREE, answer_solo_free);
 }

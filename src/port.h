@@ -121,6 +121,13 @@ void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t f
 void *hth_port_alloc(struct hth_port *port, size_t bytes);
 void hth_port_free(struct hth_port *port, void *memory, size_t bytes);
 
+/* A clock that never goes back. Any context. */
+uint64_t hth_port_now_ns(struct hth_port *port);
+/* Call hth_coherence_alarm for this page in about so long, as a handler would be called, though
+ * maybe beside one. Any context. */
+void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page,
+                    uint64_t in_ns);
+
 /* Something that must not be has been found: say so, name the page, end the job. */
 _Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,
                             const char *what);

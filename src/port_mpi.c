@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "alarm.h"
 #include "log.h"
 #include "net/message.h"
 #include "net/window.h"
@@ -171,6 +172,18 @@ void hth_port_free(struct hth_port *port, void *memory, size_t bytes)
 {
     (void)port;
     hth_pool_put(memory, bytes);
+}
+
+uint64_t hth_port_now_ns(struct hth_port *port)
+{
+    (void)port;
+    return hth_alarm_now_ns();
+}
+
+void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page, uint64_t in_ns)
+{
+    (void)port;
+    hth_alarm_set(hth_alarm_now_ns() + in_ns, region->id, page);
 }
 
 _Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,

@@ -85,12 +85,23 @@ static void relax(void)
 #endif
 }
 
+/* Poll. What comes back is the bell's count before, or, while an alarm is set, one that it cannot
+ * have: who leaves then wakes the progress thread to see to it. */
+static uint32_t look(int *handled_out)
+{
+    uint32_t seen = atomic_load(&config.bell->rings);
+    int handled = poll();
+    if (handled_out != NULL) {
+        *handled_out = handled;
+    }
+    return handled == HTH_POLL_AGAIN ? seen - 1 : seen;
+}
+
 /* Poll and test `n` times, yielding in between or not. Sets *seen to the bell before the last. */
 static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, uint32_t *seen)
 {
     for (unsigned i = 0; i < n; i++) {
-        *seen = atomic_load(&config.bell->rings);
-        poll();
+        *seen = look(NULL);
         if (ready(arg)) {
             return true;
         }
@@ -107,17 +118,21 @@ static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, ui
 static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
 {
     struct hth_bell *bell = config.bell;
-    *seen = atomic_load(&bell->rings);
+    uint32_t first = atomic_load(&bell->rings);
     for (unsigned empty = 0; empty < EMPTY_POLLS;) {
-        int handled = poll();
+        int handled;
+        *seen = look(&handled);
         if (ready(arg)) {
             return true;
         }
         empty = handled > 0 ? 0 : empty + 1;
+        if (handled == HTH_POLL_AGAIN) {
+            sched_yield();
+        }
     }
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, *seen, config.all_here ? SLEEP_NS_MAX : NAP_NS);
+    sleep_on(bell, first, config.all_here ? SLEEP_NS_MAX : NAP_NS);
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
     return false;
@@ -144,8 +159,8 @@ void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait
     }
     atomic_fetch_sub(&bell->polling, 1);
     /* A message may have come since our last look, and its sender relied on us: hand it over. */
-    if (atomic_load(&bell->rings) != seen && atomic_load(&bell->sleeping) > 0) {
-        futex_wake(bell);
+    if (atomic_load(&bell->rings) != seen) {
+        hth_bell_wake(bell); /* raises it too, for a progress thread that is just going to sleep */
     }
 }
 
@@ -160,9 +175,13 @@ static void serve_once(void)
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
     while (empty < EMPTY_POLLS && atomic_load(&bell->polling) == 0) {
-        empty = poll() > 0 ? 0 : empty + 1;
+        int handled = poll();
+        empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
+        }
+        if (handled == HTH_POLL_AGAIN) {
+            sched_yield();
         }
     }
     bool bell_rings = config.all_here && config.mode != HTH_PROGRESS_POLL;
@@ -178,7 +197,11 @@ static void *run(void *unused)
     while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
         if (config.mode == HTH_PROGRESS_SPIN) {
             poll();
-            relax();
+            if (config.may_spin) {
+                relax();
+            } else {
+                sched_yield(); /* asked to spin where there is no core for it */
+            }
         } else {
             serve_once();
         }

@@ -21,6 +21,9 @@ struct hth_bell {
     _Atomic uint32_t sleeping;           /* threads of the PE in FUTEX_WAIT, or about to be */
 };
 
+/* What a poll returns while an alarm is set: nobody may go to sleep over it. */
+#define HTH_POLL_AGAIN 0x10000
+
 /* How this PE waits. */
 struct hth_progress_config {
     struct hth_bell *bell; /* this PE's own; in shared memory, or private where there is none */

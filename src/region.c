@@ -99,7 +99,9 @@ bool hth_region_alive(const struct hearth_region *region)
 
 const char *hth_protocol_name(const struct hth_region *region)
 {
-    return region->protocol == HEARTH_WRITE_UPDATE ? "update" : "invalidate";
+    return region->consistency == HEARTH_SEQUENTIAL  ? "sequential"
+           : region->protocol == HEARTH_WRITE_UPDATE ? "update"
+                                                     : "invalidate";
 }
 
 /* --- making --- */

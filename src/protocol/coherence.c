@@ -65,15 +65,28 @@ static struct hth_region *region_at(struct hth_coherence *c, uint32_t id)
     return atomic_load_explicit(&c->regions[id], memory_order_acquire);
 }
 
+enum scheme { INVALIDATE, UPDATE, SEQUENTIAL };
+
+static enum scheme scheme_of(const struct hth_region *region)
+{
+    if (region->consistency == HEARTH_SEQUENTIAL) {
+        return SEQUENTIAL; /* with write-invalidate: the other is refused */
+    }
+    return region->protocol == HEARTH_WRITE_UPDATE ? UPDATE : INVALIDATE;
+}
+
 void hth_coherence_fault(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
                          bool write)
 {
-    switch (region->protocol) {
-    case HEARTH_WRITE_INVALIDATE:
+    switch (scheme_of(region)) {
+    case INVALIDATE:
         hth_invalidate_fault(coherence, region, page, write);
         break;
-    case HEARTH_WRITE_UPDATE:
+    case UPDATE:
         hth_update_fault(coherence, region, page, write);
+        break;
+    case SEQUENTIAL:
+        hth_sequential_fault(coherence, region, page, write);
         break;
     }
 }
@@ -86,12 +99,14 @@ void hth_coherence_release(struct hth_coherence *coherence)
         if (region == NULL) {
             continue;
         }
-        switch (region->protocol) {
-        case HEARTH_WRITE_INVALIDATE:
+        switch (scheme_of(region)) {
+        case INVALIDATE:
             hth_invalidate_release(coherence, region);
             break;
-        case HEARTH_WRITE_UPDATE:
+        case UPDATE:
             hth_update_release(coherence, region);
+            break;
+        case SEQUENTIAL: /* every store was seen by all when it was made */
             break;
         }
     }
@@ -104,9 +119,9 @@ void hth_coherence_acquire(struct hth_coherence *coherence)
     hth_port_lock(coherence->port, &coherence->acquire_lock, &why);
     for (uint32_t id = 0; id < coherence->n_regions; id++) {
         struct hth_region *region = region_at(coherence, id);
-        if (region != NULL && region->protocol == HEARTH_WRITE_INVALIDATE) {
+        if (region != NULL && scheme_of(region) == INVALIDATE) {
             hth_invalidate_acquire(coherence, region);
-        } /* write-update: copies are fresh already */
+        } /* the others: copies are fresh already */
     }
     hth_port_unlock(coherence->port, &coherence->acquire_lock);
 }
@@ -116,12 +131,15 @@ void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *reg
     if (hth_page_home(coherence->port, region, page) == coherence->my_pe) {
         return;
     }
-    switch (region->protocol) {
-    case HEARTH_WRITE_INVALIDATE:
+    switch (scheme_of(region)) {
+    case INVALIDATE:
         hth_invalidate_evict(coherence, region, page);
         break;
-    case HEARTH_WRITE_UPDATE:
+    case UPDATE:
         hth_update_evict(coherence, region, page);
+        break;
+    case SEQUENTIAL:
+        hth_sequential_evict(coherence, region, page);
         break;
     }
 }
@@ -129,12 +147,15 @@ void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *reg
 void hth_coherence_zero(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
                         uint64_t offset_bytes, uint64_t len_bytes)
 {
-    switch (region->protocol) {
-    case HEARTH_WRITE_INVALIDATE:
+    switch (scheme_of(region)) {
+    case INVALIDATE:
         hth_invalidate_zero(coherence, region, page, offset_bytes, len_bytes);
         break;
-    case HEARTH_WRITE_UPDATE:
+    case UPDATE:
         hth_update_zero(coherence, region, page, offset_bytes, len_bytes);
+        break;
+    case SEQUENTIAL:
+        hth_sequential_zero(coherence, region, page, offset_bytes, len_bytes);
         break;
     }
 }
@@ -143,19 +164,22 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
                           uint64_t first_page, uint64_t n_pages)
 {
     hth_wait_for_release_lock(coherence); /* guards pages on the dirty list from a release */
-    if (region->protocol == HEARTH_WRITE_INVALIDATE) {
+    if (scheme_of(region) == INVALIDATE) {
         /* A hint left over would make a later release treat the page as homed here, after it may
          * have been dealt to another home. */
         hth_invalidate_take_hints(coherence, region);
     }
     hth_port_protect(coherence->port, region, first_page, n_pages, HTH_VIEW_NONE);
     for (uint64_t page = first_page; page < first_page + n_pages; page++) {
-        switch (region->protocol) {
-        case HEARTH_WRITE_INVALIDATE:
+        switch (scheme_of(region)) {
+        case INVALIDATE:
             hth_invalidate_forget(coherence, region, page);
             break;
-        case HEARTH_WRITE_UPDATE:
+        case UPDATE:
             hth_update_forget(coherence, region, page);
+            break;
+        case SEQUENTIAL:
+            hth_sequential_forget(coherence, region, page);
             break;
         }
         /* `listed` stays: a page on the dirty list is skipped there for its state. */
@@ -171,5 +195,29 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
 void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,
                           size_t bytes)
 {
-    hth_update_handle(coherence, from, message, bytes);
+    uint32_t id = ((const struct hth_message_head *)message)->region;
+    struct hth_region *region = region_at(coherence, id % HTH_REGIONS_MAX);
+    if (region == NULL) {
+        hth_port_die(coherence->port, NULL, id, "a message for a region that is gone");
+    }
+    switch (scheme_of(region)) {
+    case UPDATE:
+        hth_update_handle(coherence, region, from, message, bytes);
+        break;
+    case SEQUENTIAL:
+        hth_sequential_handle(coherence, region, from, message);
+        break;
+    case INVALIDATE:
+        hth_port_die(coherence->port, region, 0, "a message for a region that sends none");
+    }
+}
+
+int hth_coherence_owner(struct hth_coherence *coherence, struct hth_region *region, uint64_t page)
+{
+    return hth_sequential_owner(coherence, region, page);
+}
+
+void hth_coherence_alarm(struct hth_coherence *coherence, struct hth_region *region, uint64_t page)
+{
+    hth_sequential_alarm(coherence, region, page);
 }

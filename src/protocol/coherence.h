@@ -12,6 +12,11 @@
 #define HTH_REGIONS_MAX 4096u
 #define HTH_BATCH       64u /* pages that a release holds busy at once */
 
+/* How every message of a protocol begins. */
+struct hth_message_head {
+    uint32_t kind, region;
+};
+
 struct hth_update; /* protocol/update.c: acknowledgements under way */
 
 struct hth_coherence {
@@ -68,6 +73,13 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
 void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,
                           size_t bytes);
 
+/* Sequential, at the home of a page: the PE that may write it now; the home while several may read.
+ */
+int hth_coherence_owner(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
+
+/* What hth_port_alarm was asked for. Context: handler, or beside one. */
+void hth_coherence_alarm(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
+
 /* --- the protocols, one file each --- */
 
 void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write);
@@ -87,6 +99,17 @@ void hth_update_evict(struct hth_coherence *c, struct hth_region *r, uint64_t pa
 void hth_update_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
                      uint64_t offset_bytes, uint64_t len_bytes);
 void hth_update_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page);
-void hth_update_handle(struct hth_coherence *c, int from, const void *message, size_t bytes);
+void hth_update_handle(struct hth_coherence *c, struct hth_region *r, int from, const void *message,
+                       size_t bytes);
+
+void hth_sequential_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write);
+void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_sequential_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
+                         uint64_t offset_bytes, uint64_t len_bytes);
+void hth_sequential_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+int hth_sequential_owner(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_sequential_alarm(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+void hth_sequential_handle(struct hth_coherence *c, struct hth_region *r, int from,
+                           const void *message);
 
 #endif

@@ -347,6 +347,8 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
             break;
         case HTH_PAGE_TRACKED: /* a late notice about memory that was freed and is mine now */
         case HTH_PAGE_WRITTEN:
+        case HTH_PAGE_OWNED: /* not in this protocol */
+        case HTH_PAGE_AWAY:
             break;
         }
         hth_busy_done(c, r, page);

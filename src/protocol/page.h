@@ -21,24 +21,36 @@ enum hth_page_state {
     /* where it is */
     HTH_PAGE_EXCLUSIVE = 0, /* no one else has a copy, as far as the home was told; view write */
     HTH_PAGE_TRACKED = 3,   /* others have copies; not written since the last release; view read */
-    HTH_PAGE_WRITTEN = 4    /* others have copies; written, on the dirty list; view write */
+    HTH_PAGE_WRITTEN = 4,   /* others have copies; written, on the dirty list; view write */
+    /* sequential, beside INVALID, CLEAN, EXCLUSIVE and TRACKED */
+    HTH_PAGE_OWNED = 5, /* not the home: this PE alone has the page; view write */
+    HTH_PAGE_AWAY = 6   /* the home: another PE owns the page, or is about to; view none */
 };
 
 struct hth_page {
-    struct hth_lock busy; /* guards all of the entry but `state` and `side` under write-update;
-                             held by a fault until it is served, by a release from 'view read'
-                             until the diff is flushed. Inside: page lock, list lock; never
-                             another busy bit (but for a release, which is alone), nor the
-                             release or acquire lock */
-    struct hth_short_lock lock; /* write-update: guards `state`, `side` and the frame against
-                                   handlers. Taken inside: list lock */
-    uint8_t state;              /* enum hth_page_state; atomic_load_relaxed by those who wait */
+    struct hth_lock busy; /* guards all of the entry but what handlers change (below). Held by a
+                             fault until it is served, by a release from 'view read' until the
+                             diff is flushed. Inside: page lock, list lock; never another busy
+                             bit (but for a release, which is alone), nor the release or acquire
+                             lock */
+    struct hth_short_lock lock; /* the page lock. Write-update, sequential: guards `state`, `side`,
+                                   `deferred`, `hold_until_ns` and the frame against handlers.
+                                   Taken inside: list lock */
+    uint8_t state;              /* enum hth_page_state; atomic_load_acquire by those who wait */
     uint8_t registered;         /* write-invalidate: this PE is in the copyset at the home */
-    uint8_t listed;             /* on the dirty list; guarded by the list lock */
-    uint8_t spare;
-    int32_t home_plus_1;  /* 0: not looked up yet; set once, the same by whoever sets it */
-    uint64_t next_plus_1; /* dirty list; guarded by the list lock */
-    void *side;           /* a copy's twin; or at the home, struct hth_publication */
+    union {
+        uint8_t listed;   /* on the dirty list; guarded by the list lock */
+        uint8_t deferred; /* sequential: what the home asks for, to be done at an alarm */
+    };
+    uint8_t pending;     /* sequential: a fault or eviction waits for an answer; set by it under
+                            busy, cleared (release) by who answers; pairs with is_answered */
+    int32_t home_plus_1; /* 0: not looked up yet; set once, the same by whoever sets it */
+    union {
+        uint64_t next_plus_1;   /* dirty list; guarded by the list lock */
+        uint64_t hold_until_ns; /* sequential: what was just given is kept until then; at the home
+                                   guarded by the home lock */
+    };
+    void *side; /* a copy's twin; at the home, struct hth_publication or struct hth_ledger */
 };
 
 /* A bitmap with two summary levels, at the same word offsets on every PE (protocol/stale.c). */

@@ -145,6 +145,8 @@ static void handle_update(struct hth_coherence *c, struct hth_region *r, int fro
             break;
         case HTH_PAGE_TRACKED:
         case HTH_PAGE_WRITTEN:
+        case HTH_PAGE_OWNED:
+        case HTH_PAGE_AWAY:
             hth_port_die(c->port, r, e->page, "an update arrived at the page's home");
         }
         hth_page_unlock(c, r, e->page);
@@ -237,15 +239,11 @@ static void handle_acknowledgement(struct hth_coherence *c, struct hth_region *r
     }
 }
 
-void hth_update_handle(struct hth_coherence *c, int from, const void *message, size_t bytes)
+void hth_update_handle(struct hth_coherence *c, struct hth_region *r, int from, const void *message,
+                       size_t bytes)
 {
     const struct hth_update_head *head = message;
     const uint8_t *end = (const uint8_t *)message + bytes;
-    struct hth_region *r =
-        atomic_load_explicit(&c->regions[head->region % HTH_REGIONS_MAX], memory_order_acquire);
-    if (r == NULL) {
-        hth_port_die(c->port, NULL, head->region, "a message for a region that is gone");
-    }
     switch ((enum hth_update_kind)head->kind) {
     case HTH_MSG_SUBSCRIBE:
         handle_subscribe(c, r, from, head->cookie);

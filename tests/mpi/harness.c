@@ -25,6 +25,9 @@ static const struct kind {
 } kinds[] = {
     {"invalidate", true, {"inv", HEARTH_WRITE_INVALIDATE, HEARTH_RELEASE, HEARTH_HOME_BLOCK, 0, 0}},
     {"update", true, {"upd", HEARTH_WRITE_UPDATE, HEARTH_RELEASE, HEARTH_HOME_BLOCK, 0, 0}},
+    {"sequential",
+     true,
+     {"seq", HEARTH_WRITE_INVALIDATE, HEARTH_SEQUENTIAL, HEARTH_HOME_BLOCK, 0, 0}},
     {"invalidate-cyclic-16k",
      false,
      {"inv16", HEARTH_WRITE_INVALIDATE, HEARTH_RELEASE, HEARTH_HOME_CYCLIC, 0, 16384}},

@@ -244,7 +244,9 @@ static void test_stats(struct hearth_region *none)
     bool again = away && attr.protocol == HEARTH_WRITE_INVALIDATE;
     HT_EQUAL(s[3].read_misses - s[2].read_misses, again); /* the difference between the two */
     HT_EQUAL(s[3].invalidations - s[2].invalidations, again);
-    HT_CHECK(away || ht_n_pes() == 1 || s[3].releases > s[2].releases);
+    if (attr.consistency == HEARTH_RELEASE) { /* elsewhere there is nothing to release */
+        HT_CHECK(away || ht_n_pes() == 1 || s[3].releases > s[2].releases);
+    }
     HT_EQUAL(hearth_region_stats(NULL, &all), 0);
     HT_CHECK(all.read_misses >= s[3].read_misses && all.messages >= s[3].messages);
     HT_EQUAL(hearth_region_destroy(region), 0);
@@ -276,8 +278,11 @@ static void test_stats_writer(struct hearth_region *none)
     hearth_region_stats(region, &after);
     if (writes && writer != 0) {
         HT_EQUAL(after.write_faults - before.write_faults, 1);
-        HT_EQUAL(after.diffs - before.diffs, 1);
-        HT_CHECK(after.bytes_out - before.bytes_out >= 2);
+        /* Sequential: the page migrates, and no diff is made. */
+        HT_EQUAL(after.diffs - before.diffs, attr.consistency == HEARTH_RELEASE);
+        if (attr.consistency == HEARTH_RELEASE) {
+            HT_CHECK(after.bytes_out - before.bytes_out >= 2);
+        }
     } else if (writer != 0) {
         HT_EQUAL(after.write_faults - before.write_faults, 0);
         HT_EQUAL(after.diffs - before.diffs, 0);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "alarm.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "pool.h"
+
+struct alarm {
+    uint64_t at_ns, page;
+    uint32_t region;
+};
+
+static atomic_flag lock = ATOMIC_FLAG_INIT; /* guards the list. Nothing is taken inside; a few
+                                               instructions long; fault handlers take it */
+static struct alarm *alarms;                /* in no order: there are few */
+static uint32_t n_alarms, max_alarms;
+static _Atomic uint32_t n_set; /* = n_alarms: so that a poll with none costs a load */
+
+static void enter(void)
+{
+    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {
+        sched_yield();
+    }
+}
+
+static void leave(void)
+{
+    atomic_store_explicit(&n_set, n_alarms, memory_order_relaxed);
+    atomic_flag_clear_explicit(&lock, memory_order_release);
+}
+
+uint64_t hth_alarm_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void hth_alarm_set(uint64_t at_ns, uint32_t region, uint64_t page)
+{
+    enter();
+    if (n_alarms == max_alarms) {
+        uint32_t max = max_alarms == 0 ? 64 : 2 * max_alarms;
+        struct alarm *grown = hth_pool_get(max * sizeof *grown);
+        if (grown == NULL) {
+            hth_die("out of memory for %u alarms", max);
+        }
+        if (max_alarms > 0) {
+            memcpy(grown, alarms, n_alarms * sizeof *grown);
+            hth_pool_put(alarms, max_alarms * sizeof *alarms);
+        }
+        alarms = grown;
+        max_alarms = max;
+    }
+    alarms[n_alarms++] = (struct alarm){at_ns, page, region};
+    leave();
+}
+
+int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
+{
+    int n = (int)atomic_load_explicit(&n_set, memory_order_relaxed);
+    if (n == 0) {
+        return 0;
+    }
+    uint64_t now = hth_alarm_now_ns();
+    for (uint32_t i = 0;;) {
+        struct alarm due = {0, 0, 0};
+        enter();
+        while (i < n_alarms && alarms[i].at_ns > now) {
+            i++;
+        }
+        bool found = i < n_alarms;
+        if (found) {
+            due = alarms[i];
+            alarms[i] = alarms[--n_alarms];
+        }
+        leave();
+        if (!found) {
+            return n;
+        }
+        ring(due.region, due.page); /* without the lock: it may set another */
+    }
+}

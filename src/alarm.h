@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Alarms: things to do for a page in some microseconds. */
+#ifndef HTH_ALARM_H
+#define HTH_ALARM_H
+
+#include <stdint.h>
+
+/* Any context. `ring` is then called with these by hth_alarm_poll, once. */
+void hth_alarm_set(uint64_t at_ns, uint32_t region, uint64_t page);
+/* Ring those that are due. Returns how many alarms are set, those included: a caller with any must
+ * not go to sleep for long. */
+int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page));
+uint64_t hth_alarm_now_ns(void);
+
+#endif

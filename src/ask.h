@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Questions to another PE, answered by a function there: one message each way. */
+#ifndef HTH_ASK_H
+#define HTH_ASK_H
+
+#include <stdint.h>
+
+enum hth_question {
+    HTH_ASK_SOLO_FREE, /* region, offset: 0 or HEARTH_EADDR */
+    HTH_ASK_OWNER,     /* region, page: a PE */
+    HTH_QUESTIONS
+};
+
+/* Answers a question, at the PE that is asked. Context: handler. */
+typedef int64_t (*hth_answerer)(uint64_t a, uint64_t b);
+
+void hth_ask_start(void); /* before messages come */
+void hth_ask_on(enum hth_question question, hth_answerer answerer);
+/* Ask and wait for the answer. Context: program. */
+int64_t hth_ask(int pe, enum hth_question question, uint64_t a, uint64_t b);
+
+#endif
