@@ -41,6 +41,9 @@ PROTOCOL_C := $(wildcard src/protocol/*.c)
 LIB_C      := $(wildcard src/*.c src/net/*.c src/vm/*.c) $(PROTOCOL_C)
 LIB_O      := $(LIB_C:%.c=$(B)/%.o)
 LITMUS_O   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/litmus/*.c)) $(B)/tests/mpi/watchdog.o
+# The simulator: the protocols as they ship, and a port of its own.
+SIM_O      := $(patsubst %.c,$(B)/sim/%.o,$(wildcard tests/sim/*.c)) \
+              $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c)
 # The parts that need no world: the unit tests have a small one of their own.
 PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c \
               $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
@@ -53,13 +56,15 @@ ALL_C      := $(LIB_C) $(wildcard tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
 .PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi \
-        test-litmus test-install FORCE
+        test-litmus test-install sim test-sim mutants models FORCE
 all: $(B)/libhearth.a $(B)/libhearth.so apps bench-programs
 help:
 	@echo "make           the library, apps and benchmarks"
 	@echo "make demo      install what is missing, build, show heat flow under both protocols"
 	@echo "make check     install what is missing, build, run all tests"
 	@echo "make deps      install what is missing (apt; elsewhere: name it and stop)"
+	@echo "make sim       search for a schedule that breaks a protocol (SEED= STEPS= PES= replays)"
+	@echo "make mutants   does the simulator find what it must?  make models: the model checker"
 	@echo "make bench     measure; make soak SECONDS=600: random tests for that long"
 	@echo "make lint      format, undefined symbols of the protocols, sizes; make format mends"
 	@echo "make asan      unit tests under address and undefined-behaviour sanitizers"
@@ -116,11 +121,20 @@ $(B)/tests/unit/unit: $(UNIT_O) $(PURE_O)
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcunit -lpthread
 
--include $(ALL_C:%.c=$(B)/%.d)
+-include $(ALL_C:%.c=$(B)/%.d) $(SIM_O:%.o=%.d)
 
 $(B)/tests/litmus/litmus: $(LITMUS_O) $(B)/libhearth.a
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+$(B)/sim/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(MPICC) $(OURS) -Itests/sim -c $< -o $@
+$(B)/tests/sim/sim: $(SIM_O)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS)
 
 # ---- doing ----------------------------------------------------------------------------------------
 
@@ -134,7 +148,7 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-mpi test-litmus test-install
+	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-litmus test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
@@ -150,8 +164,22 @@ asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan test-unit \
 	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
+# make sim SEED=7 STEPS=5000 PES=3 replays a seed; without SEED it searches for SIM_SECONDS.
+SIM_SECONDS ?= 60
+sim: $(B)/tests/sim/sim
+	$(Q)$< $(if $(SEED),--seed=$(SEED) --schedules=1,--seeds=tests/sim/seeds.txt --seconds=$(SIM_SECONDS)) \
+	    $(if $(STEPS),--steps=$(STEPS)) $(if $(PES),--pes=$(PES))
+test-sim: $(B)/tests/sim/sim
+	$(call say,RUN,$<)
+	$(Q)$< --quiet --seeds=tests/sim/seeds.txt --seconds=$(SIM_SECONDS)
+mutants:
+	$(Q)CC='$(CC)' BUILD=$(CURDIR)/$(B)/mutants sh tests/sim/mutants.sh
+models:
+	$(Q)sh docs/models/run.sh
+
 SECONDS ?= 600
-soak: $(MPI_TESTS)
+soak: $(MPI_TESTS) $(B)/tests/sim/sim
+	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
 
 bench: deps

@@ -5,7 +5,7 @@ build=$1
 results=$(dirname "$0")/results
 mkdir -p "$results"
 export HEARTH_NODE_PES=1
-for bench in miss; do
+for bench in miss ownership; do
     echo "== $bench"
     # shellcheck disable=SC2086
     timeout 300 ${MPIRUN:-mpirun} -n 2 "$build/bench/$bench" | tee "$results/$bench.txt"

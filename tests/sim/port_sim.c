@@ -56,6 +56,30 @@ void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t 
     sim_point_after(port);
 }
 
+enum { STEP_NS = 100 };
+
+uint64_t hth_port_now_ns(struct hth_port *port)
+{
+    return (port->world->steps + port->world->clock_jump) * STEP_NS;
+}
+
+/* An alarm is a message to oneself: it comes some time after it is due, or in the fair phase
+ * before. */
+void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page, uint64_t in_ns)
+{
+    struct sim_world *world = port->world;
+    sim_point(port);
+    struct sim_message *entry = sim_memory_new(world, sizeof *entry);
+    uint64_t steps = in_ns / STEP_NS + 1;
+    *entry = (struct sim_message){.region = region,
+                                  .page = page,
+                                  .hold_until = world->steps + world->clock_jump + steps +
+                                                sim_below(&world->rng, steps)};
+    enqueue(world, &port->from[port->pe], entry);
+    port->n_inbox++;
+    sim_point_after(port);
+}
+
 void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
 {
     struct sim_world *world = port->world;
@@ -74,6 +98,13 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
     port->n_inbox--;
     port->handling = true;
     actor->in_handler = true;
+    if (entry->region != NULL) {
+        hth_coherence_alarm(port->coherence, entry->region, entry->page);
+        sim_memory_free(world, entry, sizeof *entry);
+        actor->in_handler = false;
+        port->handling = false;
+        return;
+    }
     sim_trace(world, port->pe, SIM_EV_HANDLE, -1, SIM_NO_PAGE, from, *(uint32_t *)entry->buffer,
               (int64_t)entry->bytes);
     if (SIM_ASAN) { /* no byte beyond what was sent may be read */

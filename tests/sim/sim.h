@@ -219,6 +219,8 @@ enum { SIM_RMA_MAX = 256, SIM_STAGE_MAX = 16 };
 
 struct sim_message {
     struct sim_message *next;
+    struct hth_region *region; /* an alarm, to oneself, for this page; NULL: a message */
+    uint64_t page;
     uint64_t hold_until;
     size_t bytes;
     uint8_t *buffer;
