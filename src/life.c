@@ -61,6 +61,7 @@ static void start_waiting(void)
         .may_spin = hth_topology_n_units() >= hth_comm_n_here(),
         .mode = (enum hth_progress_mode)hth_job.config.progress,
         .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
+        .unfinished = hth_message_unfinished,
         .on_start = hth_topology_spread,
     };
     if (config.mode == HTH_PROGRESS_AUTO) {

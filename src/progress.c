@@ -114,6 +114,12 @@ static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, ui
     return false;
 }
 
+/* May something happen that rings no bell? */
+static bool short_sleep(void)
+{
+    return !config.all_here || (config.unfinished != NULL && config.unfinished());
+}
+
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
 static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
 {
@@ -132,7 +138,7 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
     }
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, config.all_here ? SLEEP_NS_MAX : NAP_NS);
+    sleep_on(bell, first, short_sleep() ? NAP_NS : SLEEP_NS_MAX);
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
     return false;
@@ -184,8 +190,8 @@ static void serve_once(void)
             sched_yield();
         }
     }
-    bool bell_rings = config.all_here && config.mode != HTH_PROGRESS_POLL;
-    sleep_on(bell, seen, bell_rings ? IDLE_NS_MAX : NAP_NS);
+    bool nap = config.mode == HTH_PROGRESS_POLL || short_sleep();
+    sleep_on(bell, seen, nap ? NAP_NS : IDLE_NS_MAX);
 }
 
 static void *run(void *unused)

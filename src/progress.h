@@ -31,7 +31,8 @@ struct hth_progress_config {
     bool may_spin;         /* each waiting thread can have a core */
     enum hth_progress_mode mode;
     int (*poll)(void); /* handle messages; how many were handled, -1: another thread is at it */
-    void (*on_start)(void); /* called first thing in the progress thread: placement */
+    bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
+    void (*on_start)(void);   /* called first thing in the progress thread: placement */
 };
 
 void hth_progress_configure(const struct hth_progress_config *config); /* before any waiting */

@@ -53,8 +53,8 @@ static struct outgoing {
     uint32_t sequence;
 } * out; /* by PE */
 
-static atomic_flag pending_lock = ATOMIC_FLAG_INIT; /* guards `pending` */
-static struct buffer *pending;                      /* sent, not yet complete */
+static atomic_flag pending_lock = ATOMIC_FLAG_INIT;      /* guards the two below */
+static struct buffer *pending, **pending_end = &pending; /* sent, not yet complete; oldest first */
 static _Atomic unsigned n_pending;
 
 static void spin_lock(atomic_flag *lock)
@@ -93,6 +93,29 @@ void hth_message_drop(void *message)
     hth_pool_put(buffer_of(message), sizeof(struct buffer));
 }
 
+static void add_pending(struct buffer *buffer)
+{
+    buffer->next = NULL;
+    spin_lock(&pending_lock);
+    *pending_end = buffer;
+    pending_end = &buffer->next;
+    spin_unlock(&pending_lock);
+}
+
+static struct buffer *take_pending(void)
+{
+    spin_lock(&pending_lock);
+    struct buffer *buffer = pending;
+    if (buffer != NULL) {
+        pending = buffer->next;
+        if (pending == NULL) {
+            pending_end = &pending;
+        }
+    }
+    spin_unlock(&pending_lock);
+    return buffer;
+}
+
 void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes)
 {
     struct buffer *buffer = buffer_of(message);
@@ -109,38 +132,35 @@ void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t 
     }
     /* Put aside; the next poll looks whether it is complete. Testing it here would enter MPI's
      * progress, and with it other requests, from within a handler. */
-    spin_lock(&pending_lock);
-    buffer->next = pending;
-    pending = buffer;
-    spin_unlock(&pending_lock);
+    add_pending(buffer);
     atomic_fetch_add_explicit(&n_pending, 1, memory_order_relaxed);
 }
 
-/* Give back the buffers of sends that are complete. The mutex is held. */
+/* Give back the buffers of sends that are complete: look at the oldest few, so that a poll costs
+ * the same however many there are. One that is not complete goes to the end of the line. The mutex
+ * is held. */
 static void reap(void)
 {
-    spin_lock(&pending_lock);
-    struct buffer *list = pending;
-    pending = NULL;
-    spin_unlock(&pending_lock);
-    struct buffer *kept = NULL, **end = &kept;
-    while (list != NULL) {
-        struct buffer *buffer = list;
-        list = list->next;
+    for (int i = 0, misses = 0; i < AT_A_TIME && misses < 2; i++) {
+        struct buffer *buffer = take_pending();
+        if (buffer == NULL) {
+            return;
+        }
         int done = 0;
         HTH_MPI(MPI_Test(&buffer->request, &done, MPI_STATUS_IGNORE));
         if (done) {
             atomic_fetch_sub_explicit(&n_pending, 1, memory_order_relaxed);
             hth_pool_put(buffer, sizeof *buffer);
         } else {
-            *end = buffer;
-            end = &buffer->next;
+            add_pending(buffer);
+            misses++;
         }
     }
-    spin_lock(&pending_lock);
-    *end = pending;
-    pending = kept;
-    spin_unlock(&pending_lock);
+}
+
+bool hth_message_unfinished(void)
+{
+    return atomic_load_explicit(&n_pending, memory_order_relaxed) > 0;
 }
 
 static void post_receive(struct buffer *buffer)

@@ -6,6 +6,7 @@
 #ifndef HTH_NET_MESSAGE_H
 #define HTH_NET_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ void hth_message_on(enum hth_message_kind kind, hth_message_handler handler);
 void *hth_message_new(void);
 void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes);
 void hth_message_drop(void *message);
+
+/* Are there messages that MPI has not let go of yet? */
+bool hth_message_unfinished(void);
 
 /* Handle what has come: how many messages; -1 if another thread is at it. */
 int hth_message_poll(void);

@@ -224,10 +224,11 @@ static void asked_for(struct hth_coherence *c, struct hth_region *r,
 void hth_sequential_alarm(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *p = &r->pages[page];
-    if (p->home_plus_1 == 0) {
-        return; /* freed since */
+    int home_plus_1 = __atomic_load_n(&p->home_plus_1, __ATOMIC_RELAXED);
+    if (home_plus_1 == 0) {
+        return; /* freed since; looked up once, for it may be freed meanwhile */
     }
-    if (hth_page_home(c->port, r, page) == c->my_pe) {
+    if (home_plus_1 - 1 == c->my_pe) {
         hth_port_short_lock(c->port, &r->home_lock);
         hth_ledger_serve(c, r, page);
         hth_port_short_unlock(c->port, &r->home_lock);
@@ -272,8 +273,9 @@ static void handle_at_home(struct hth_coherence *c, struct hth_region *r, int fr
         break;
     case HTH_SEQ_WRITEBACK:
         if (whole) {
-            hth_seq_send(c, r, from, HTH_SEQ_WRITTEN, head->page, false, false);
+            /* Last: the evictor may go on to free the page (found by the simulator). */
             hth_ledger_written_back(c, r, head->page, from);
+            hth_seq_send(c, r, from, HTH_SEQ_WRITTEN, head->page, false, false);
         }
         break;
     case HTH_SEQ_DATA:
