@@ -22,8 +22,6 @@ static const struct choice consistencies[] = {{"", HTH_CONFIG_UNSET},
                                               {"release", HEARTH_RELEASE},
                                               {"sequential", HEARTH_SEQUENTIAL},
                                               {NULL, 0}};
-static const struct choice rmas[] = {
-    {"auto", HTH_RMA_AUTO}, {"window", HTH_RMA_WINDOW}, {"relay", HTH_RMA_RELAY}, {NULL, 0}};
 static const struct choice progress_modes[] = {{"auto", HTH_PROGRESS_AUTO},
                                                {"spin", HTH_PROGRESS_SPIN},
                                                {"doorbell", HTH_PROGRESS_DOORBELL},
@@ -78,14 +76,6 @@ static const struct row table[] = {
      CHOICE,
      FIELD(consistency),
      consistencies,
-     0,
-     0},
-    {{"HEARTH_RMA", "auto, window, relay", "auto",
-      "how PEs reach each other's memory: by MPI's one-sided operations, or by messages; auto: by "
-      "messages where MPI's cannot be had"},
-     CHOICE,
-     FIELD(rma),
-     rmas,
      0,
      0},
     {{"HEARTH_PROGRESS", "auto, spin, doorbell, poll", "auto",

@@ -16,8 +16,6 @@ enum hth_progress_mode {
 };
 enum hth_log_level { HTH_LOG_NONE, HTH_LOG_ERROR, HTH_LOG_WARN, HTH_LOG_INFO, HTH_LOG_DEBUG };
 
-enum hth_rma { HTH_RMA_AUTO, HTH_RMA_WINDOW, HTH_RMA_RELAY };
-
 /* An override that was not given. */
 #define HTH_CONFIG_UNSET (-1)
 
@@ -27,7 +25,6 @@ struct hth_config {
     uint64_t page_bytes;    /* overrides every region; 0: not */
     int64_t protocol;       /* overrides every region; enum hearth_protocol or HTH_CONFIG_UNSET */
     int64_t consistency;    /* likewise, enum hearth_consistency */
-    int64_t rma;            /* enum hth_rma */
     int64_t progress;       /* enum hth_progress_mode */
     int64_t node_pes;       /* PEs of a virtual node; 0: all that share the machine */
     int64_t stats;          /* print counters at hearth_finalize */

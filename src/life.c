@@ -144,8 +144,7 @@ static int start_all(void)
     }
     if (rc == HEARTH_OK) {
         hth_comm_blocking(true);
-        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words(),
-                              (enum hth_rma)hth_job.config.rma);
+        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words());
     }
     if (rc == HEARTH_OK) {
         rc = hth_sync_start();

@@ -13,12 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config.h"
 #include "port.h"
 
-/* Where windows cannot be had on any PE, all PEs go by messages (relay.h), unless windows are asked
- * for. Collective, blocking; 0 or an error, noted, the same on all PEs. */
-int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words, enum hth_rma rma);
+/* Collective, blocking; 0 or an error, noted, the same on all PEs. */
+int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words);
 void hth_window_stop(void); /* collective, blocking */
 
 void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes);
