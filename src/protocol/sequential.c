@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Write-invalidate, sequential consistency: ownership migrates. DESIGN 3.3;
- * docs/models/sequential.pml.
+ * The names in capitals are those of the design's model for dropping a rule.
  *
  * At any moment a page has one PE that may write it and no other that may read it, or any number
  * that may read it. So each store is seen by all at once, C11 atomics included, and acquire and

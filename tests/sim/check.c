@@ -14,6 +14,8 @@ const char *sim_invariant_name(enum sim_invariant invariant)
     switch (invariant) {
     case SIM_INV_NONE:
         return "none";
+    case SIM_INV_OWNER:
+        return "1 (one PE may write a sequential page and no other read it, or any number read)";
     case SIM_INV_COPYSET:
         return "2 (who can read a page is in its copyset)";
     case SIM_INV_RELEASE:
@@ -69,14 +71,19 @@ static bool in_copyset(const struct hth_region *home_region, const uint64_t *wor
 static bool registered(struct sim_world *world, int region, uint64_t page, int home, int pe)
 {
     struct hth_port *port = &world->ports[home];
-    if (world->config.protocol[region] == HEARTH_WRITE_INVALIDATE) {
+    switch (world->config.scheme[region]) {
+    case SIM_INVALIDATE:
         return in_copyset(&port->region[region], port->words[region], page, pe);
+    case SIM_SEQUENTIAL:
+        return sim_ledger_has(world, region, page, home, pe);
+    case SIM_UPDATE:
+        break;
     }
     const struct hth_publication *publication = port->region[region].pages[page].side;
     return publication != NULL && (publication->copyset[pe / 64] >> pe % 64 & 1) != 0;
 }
 
-static int home_of(struct sim_world *world, int region, uint64_t page)
+int sim_home_of(struct sim_world *world, int region, uint64_t page)
 {
     return hth_homes_lookup(&world->ports[0].homes[region], page);
 }
@@ -86,7 +93,7 @@ void sim_check_copyset(struct sim_world *world, int region, uint64_t page)
     if (world->forgetting > 0 || world->quiet) {
         return;
     }
-    int home = home_of(world, region, page);
+    int home = sim_home_of(world, region, page);
     for (int pe = 0; home >= 0 && pe < sim_n_pes(world); pe++) {
         if (pe != home && world->ports[pe].view[region][page] != HTH_VIEW_NONE &&
             !registered(world, region, page, home, pe)) {
@@ -117,15 +124,17 @@ static bool will_be_told(struct hth_port *port, int region, uint64_t page)
 
 static void check_byte_released(struct sim_world *world, const struct sim_byte *byte, int writer)
 {
-    int home = home_of(world, byte->region, byte->page);
+    int home = sim_home_of(world, byte->region, byte->page);
+    enum sim_scheme scheme = world->config.scheme[byte->region];
     for (int pe = 0; pe < sim_n_pes(world); pe++) {
         struct hth_port *port = &world->ports[pe];
         struct hth_region *region = &port->region[byte->region];
-        if (pe != home && port->view[byte->region][byte->page] == HTH_VIEW_NONE) {
+        if ((pe != home || scheme == SIM_SEQUENTIAL) &&
+            port->view[byte->region][byte->page] == HTH_VIEW_NONE) {
             continue;
         }
         uint8_t value = hth_frame(region, byte->page)[byte->offset];
-        if (value == byte->value || (pe != home && region->protocol == HEARTH_WRITE_INVALIDATE &&
+        if (value == byte->value || (pe != home && scheme == SIM_INVALIDATE &&
                                      will_be_told(port, byte->region, byte->page))) {
             continue;
         }
@@ -133,8 +142,7 @@ static void check_byte_released(struct sim_world *world, const struct sim_byte *
                  "PE %d has released byte %u = %02x (written at step %llu), but PE %d%s has %02x%s",
                  writer, byte->offset, byte->value, (unsigned long long)byte->written_step, pe,
                  pe == home ? ", the home," : "", value,
-                 pe != home && region->protocol == HEARTH_WRITE_INVALIDATE ? " and no stale bit"
-                                                                           : "");
+                 pe != home && scheme == SIM_INVALIDATE ? " and no stale bit" : "");
     }
 }
 
@@ -174,7 +182,7 @@ void sim_check_acquired(struct hth_port *port)
                 continue;
             }
             port->taken[region][page] = 0;
-            if (home_of(port->world, region, page) != port->pe &&
+            if (sim_home_of(port->world, region, page) != port->pe &&
                 port->view[region][page] != HTH_VIEW_NONE) {
                 sim_fail(port->world, SIM_INV_ACQUIRE, port->pe, region, page,
                          "PE %d has ended an acquire that took the page's stale bit, and the page "
@@ -187,6 +195,7 @@ void sim_check_acquired(struct hth_port *port)
 
 /* --- the end --- */
 
+/* `home`, here and below: whose frame is the truth. */
 static void check_image(struct sim_world *world, int region, uint64_t page, int home)
 {
     const uint8_t *frame = hth_frame(&world->ports[home].region[region], page);
@@ -235,22 +244,24 @@ static void check_publication(struct sim_world *world, int region, uint64_t page
     }
 }
 
-static void check_copy(struct sim_world *world, int region, uint64_t page, int home, int pe)
+static void check_copy(struct sim_world *world, int region, uint64_t page, int home, int truth,
+                       int pe)
 {
     struct hth_port *port = &world->ports[pe];
     struct hth_region *here = &port->region[region];
     if (port->view[region][page] != HTH_VIEW_NONE &&
-        memcmp(hth_frame(here, page), hth_frame(&world->ports[home].region[region], page),
+        memcmp(hth_frame(here, page), hth_frame(&world->ports[truth].region[region], page),
                here->page_bytes) != 0) {
-        sim_fail(world, SIM_INV_QUIET, pe, region, page, "the copy at PE %d differs from the home",
-                 pe);
+        sim_fail(world, SIM_INV_QUIET, pe, region, page, "the copy at PE %d differs from PE %d's",
+                 pe, truth);
     }
-    if (here->protocol == HEARTH_WRITE_INVALIDATE &&
+    if (world->config.scheme[region] == SIM_INVALIDATE &&
         (here->pages[page].registered != 0) != registered(world, region, page, home, pe)) {
         sim_fail(world, SIM_INV_QUIET, pe, region, page,
                  "PE %d's own note of its registration is wrong", pe);
     }
-    if (port->view[region][page] != HTH_VIEW_NONE && !registered(world, region, page, home, pe)) {
+    if (pe != home && port->view[region][page] != HTH_VIEW_NONE &&
+        !registered(world, region, page, home, pe)) {
         sim_fail(world, SIM_INV_COPYSET, pe, region, page,
                  "at the end PE %d has a copy and is not in the copyset", pe);
     }
@@ -260,14 +271,17 @@ void sim_check_quiet(struct sim_world *world)
 {
     for (int region = 0; region < world->config.n_regions; region++) {
         for (uint64_t page = 0; page < world->ports[0].region[region].n_pages; page++) {
-            int home = home_of(world, region, page);
-            check_image(world, region, page, home);
-            if (world->config.protocol[region] == HEARTH_WRITE_UPDATE) {
+            int home = sim_home_of(world, region, page);
+            int truth = sim_truth_of(world, region, page, home);
+            check_image(world, region, page, truth);
+            if (world->config.scheme[region] == SIM_UPDATE) {
                 check_publication(world, region, page, home);
+            } else if (world->config.scheme[region] == SIM_SEQUENTIAL) {
+                sim_check_ledger(world, region, page, home);
             }
             for (int pe = 0; pe < sim_n_pes(world); pe++) {
-                if (pe != home) {
-                    check_copy(world, region, page, home, pe);
+                if (pe != truth) {
+                    check_copy(world, region, page, home, truth, pe);
                 }
             }
         }

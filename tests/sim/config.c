@@ -34,17 +34,17 @@ static void draw_threads(struct sim_config *config, struct sim_rng *rng)
     }
 }
 
-static void draw_regions(struct sim_config *config, struct sim_rng *rng, int protocol)
+static void draw_regions(struct sim_config *config, struct sim_rng *rng)
 {
     config->n_regions = sim_chance(rng, 15) ? 2 : 1;
     for (int i = 0; i < config->n_regions; i++) {
-        config->protocol[i] = sim_chance(rng, 50) ? HEARTH_WRITE_INVALIDATE : HEARTH_WRITE_UPDATE;
-        if (protocol >= 0) {
-            config->protocol[i] = (enum hearth_protocol)protocol;
-        }
+        config->scheme[i] = sim_chance(rng, 50) ? SIM_INVALIDATE : SIM_UPDATE;
     }
     unsigned x = sim_below(rng, 1000);
     config->page_bytes = x < 600 ? 64 : x < 990 ? 128 : x < 997 ? 32768 : 131072;
+    if (config->n_pes > 30 && config->page_bytes > 128) {
+        config->page_bytes = 128; /* the arena would not suffice */
+    }
     config->collective_pages =
         sim_chance(rng, 60) ? sim_between(rng, 1, 2) : sim_between(rng, 1, 5);
     if (x < 300 && sim_chance(rng, 4)) {
@@ -96,6 +96,26 @@ static void draw_program(struct sim_config *config, struct sim_rng *rng)
     config->values = 256;
 }
 
+/* What the third protocol adds: from a stream of its own, so that the others' seeds keep their
+ * meaning. */
+static void draw_sequential(struct sim_config *config, struct sim_rng *rng, int scheme)
+{
+    bool any = false;
+    for (int i = 0; i < config->n_regions; i++) {
+        if (sim_chance(rng, 33)) {
+            config->scheme[i] = SIM_SEQUENTIAL;
+        }
+        if (scheme >= 0) {
+            config->scheme[i] = (enum sim_scheme)scheme;
+        }
+        any = any || config->scheme[i] == SIM_SEQUENTIAL;
+    }
+    /* From holds longer than most runs' stretches to holds that are over at once. */
+    static const unsigned step_ns[] = {100, 100, 1000, 10000, 300000};
+    config->step_ns = step_ns[sim_below(rng, 5)];
+    config->racy_weight = any ? or_none(rng, 30, 2, 30) : 0;
+}
+
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options)
 {
     memset(config, 0, sizeof *config);
@@ -104,13 +124,21 @@ void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_
     int pes = draw_pes(&rng);
     config->n_pes = options->pes > 0 ? options->pes : pes;
     draw_threads(config, &rng);
-    draw_regions(config, &rng, options->protocol);
+    draw_regions(config, &rng);
     draw_schedule(config, &rng);
     draw_program(config, &rng);
+    struct sim_rng more = {seed * 4 + 3};
+    draw_sequential(config, &more, options->scheme);
     if (options->steps > 0) {
         config->steps_max = options->steps;
     }
     config->break_fifo = options->break_fifo;
+}
+
+const char *sim_scheme_name(enum sim_scheme scheme)
+{
+    static const char *const names[] = {"write-invalidate", "write-update", "sequential"};
+    return names[scheme];
 }
 
 void sim_config_print(const struct sim_config *c)
@@ -124,12 +152,11 @@ void sim_config_print(const struct sim_config *c)
     printf("), %llu+%llu pages of %llu bytes, %s homes,", (unsigned long long)c->collective_pages,
            (unsigned long long)c->solo_pages, (unsigned long long)c->page_bytes, deals[c->deal]);
     for (int i = 0; i < c->n_regions; i++) {
-        printf(" region %d %s", i,
-               c->protocol[i] == HEARTH_WRITE_UPDATE ? "write-update" : "write-invalidate");
+        printf(" region %d %s", i, sim_scheme_name(c->scheme[i]));
     }
     printf("\n  schedule: %s, stay %u%%, mood %u, poll %u%%, hold %u%% for %u, pieces %u%%, staged "
-           "%u%%, %s, fair from step %u\n",
+           "%u%%, %s, %u ns a step, fair from step %u\n",
            c->strategy == SIM_MOODS ? "moods" : "priorities", c->stay_percent, c->mood_steps,
            c->poll_percent, c->hold_percent, c->hold_steps_max, c->piece_percent, c->stage_percent,
-           c->point_after ? "points on both sides" : "points before", c->steps_max);
+           c->point_after ? "points on both sides" : "points before", c->step_ns, c->steps_max);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "protocol/scratch.h"
+#include "protocol/sequential.h"
 #include "protocol/update.h"
 
 static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
@@ -30,20 +31,42 @@ static uint64_t mix_word(uint64_t hash, uint64_t word)
     return mix(hash, &word, sizeof word);
 }
 
-static uint64_t hash_side(const struct sim_world *world, const struct hth_region *r, uint64_t page,
-                          uint64_t hash)
+static uint64_t hash_request(const struct hth_request *request, uint64_t hash)
+{
+    return mix_word(hash, (uint64_t)request->pe << 2 | (uint64_t)request->write << 1 |
+                              (uint64_t)request->with_copy);
+}
+
+static uint64_t hash_ledger(const struct hth_ledger *ledger, uint64_t hash)
+{
+    hash = mix_word(hash, (uint64_t)(ledger->owner + 1) << 2 | (uint64_t)ledger->serving << 1 |
+                              (uint64_t)ledger->waits_for_owner);
+    hash = mix_word(hash, ledger->n_drops);
+    if (ledger->serving) {
+        hash = hash_request(&ledger->now, hash);
+    }
+    for (const struct hth_request *request = ledger->first; request != NULL;
+         request = request->next) {
+        hash = hash_request(request, hash);
+    }
+    return mix(hash, ledger->copyset, sizeof(uint64_t));
+}
+
+static uint64_t hash_side(const struct hth_region *r, uint64_t page, uint64_t hash)
 {
     const void *side = r->pages[page].side;
     int home = hth_homes_lookup(r->homes, page);
     if (side == NULL) {
         return hash;
     }
+    if (r->consistency == HEARTH_SEQUENTIAL) {
+        return hash_ledger(side, hash);
+    }
     if (home == r->my_pe) {
         const struct hth_publication *publication = side;
         hash = mix(hash, publication->copyset, sizeof(uint64_t));
         side = publication->image;
     }
-    (void)world;
     return mix(hash, side, r->page_bytes);
 }
 
@@ -57,7 +80,7 @@ static uint64_t hash_region(const struct hth_port *port, int id, uint64_t hash)
     hash = mix_word(hash, r->dirty_plus_1 << 8 | r->list_lock.word << 4 | r->home_lock.word);
     for (uint64_t page = 0; page < r->n_pages; page++) {
         hash = mix(hash, &r->pages[page], sizeof r->pages[page]);
-        hash = hash_side(port->world, r, page, hash);
+        hash = hash_side(r, page, hash);
     }
     return hash;
 }

@@ -30,7 +30,7 @@ static const struct argp_option options[] = {
      "How long (default 10); of exhaustive and preempt: for each kind of world", 0},
     {"pes", 'p', "N", 0, "Fix the number of PEs, 2 to 80", 0},
     {"steps", 'k', "N", 0, "Steps before the schedule turns fair (default: from the seed)", 0},
-    {"protocol", 'P', "NAME", 0, "invalidate, update or any (default)", 0},
+    {"protocol", 'P', "NAME", 0, "invalidate, update, sequential or any (default)", 0},
     {"mode", 'm', "NAME", 0, "swarm (default), exhaustive, preempt", 0},
     {"replay", 'r', "CASE", 0, "Run one case, as a failure printed it, and tell its story", 0},
     {"seeds", 'f', "FILE", 0, "First run the cases of FILE, one a line", 0},
@@ -40,12 +40,17 @@ static const struct argp_option options[] = {
     {"quiet", 'q', NULL, 0, "Of a failure, only one line", 0},
     {0}};
 
+static const char *const schemes[] = {"invalidate", "update", "sequential"};
+
 static bool parse_protocol(struct sim_options *to, const char *text)
 {
-    to->protocol = strcmp(text, "invalidate") == 0 ? (int)HEARTH_WRITE_INVALIDATE
-                   : strcmp(text, "update") == 0   ? (int)HEARTH_WRITE_UPDATE
-                                                   : -1;
-    return to->protocol >= 0 || strcmp(text, "any") == 0;
+    to->scheme = -1;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, schemes[i]) == 0) {
+            to->scheme = i;
+        }
+    }
+    return to->scheme >= 0 || strcmp(text, "any") == 0;
 }
 
 static bool parse_mode(struct arguments *a, const char *text)
@@ -129,14 +134,13 @@ static void print_failure(const struct sim_failure *f)
 
 static void print_replay(const struct sim_case *what)
 {
-    static const char *const names[] = {"invalidate", "update"};
     printf("replay: sim --replay=");
     sim_case_print(what);
     if (what->options.pes > 0) {
         printf(" --pes=%d", what->options.pes);
     }
-    if (what->options.protocol >= 0) {
-        printf(" --protocol=%s", names[what->options.protocol]);
+    if (what->options.scheme >= 0) {
+        printf(" --protocol=%s", schemes[what->options.scheme]);
     }
     if (what->options.steps > 0) {
         printf(" --steps=%u", what->options.steps);
@@ -237,7 +241,7 @@ int main(int argc, char **argv)
     static const struct argp argp = {
         options, parse, NULL, "Drive the coherence protocols through random schedules.", 0, 0, 0};
     static struct arguments a = {
-        .options = {.protocol = -1}, .seed = 1, .seconds = 10, .shrink_seconds = 20};
+        .options = {.scheme = -1}, .seed = 1, .seconds = 10, .shrink_seconds = 20};
     setvbuf(stdout, NULL, _IOLBF, 0);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (a.replaying) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What each read may return. The program is data-race-free, so for each byte there is one last
+/* What each read may return. But for accesses to sequential regions that are marked racy, the
+ * program is data-race-free, so for each byte there is one last
  * write in happens-before order, and it is also the last one in the simulator's own time. Vector
  * clocks, one entry a program thread, check that the program is what it claims to be. */
 #include "sim.h"
@@ -63,14 +64,16 @@ static void check_ordered(struct sim_actor *actor, const struct sim_byte *byte)
     }
 }
 
-void sim_oracle_store(struct sim_actor *actor, int index, uint8_t value)
+void sim_oracle_store(struct sim_actor *actor, int index, uint8_t value, bool racy)
 {
     struct sim_world *world = actor->world;
     struct sim_byte *byte = &world->bytes[index];
     const struct sim_clock *mine = &world->clocks[actor->thread];
-    check_ordered(actor, byte);
+    if (!racy) {
+        check_ordered(actor, byte);
+    }
     for (int i = 0; i < world->config.n_threads; i++) {
-        if (byte->readers[i] > mine->of[i]) {
+        if (!racy && byte->readers[i] > mine->of[i]) {
             sim_fail(world, SIM_INV_WORKLOAD, actor->pe, byte->region, byte->page,
                      "the program races at byte %u: thread %d read it, %d writes it", byte->offset,
                      i, actor->thread);
@@ -86,19 +89,22 @@ void sim_oracle_store(struct sim_actor *actor, int index, uint8_t value)
     world->n_writes++;
 }
 
-void sim_oracle_load(struct sim_actor *actor, int index, uint8_t value)
+void sim_oracle_load(struct sim_actor *actor, int index, uint8_t value, bool racy)
 {
     struct sim_world *world = actor->world;
     struct sim_byte *byte = &world->bytes[index];
-    check_ordered(actor, byte);
+    if (!racy) {
+        check_ordered(actor, byte);
+    }
     byte->readers[actor->thread] = world->clocks[actor->thread].of[actor->thread];
     world->n_reads++;
     if (value != byte->value) {
         int home = hth_homes_lookup(&world->ports[actor->pe].homes[byte->region], byte->page);
         sim_fail(world, SIM_INV_READ, actor->pe, byte->region, byte->page,
-                 "thread %d.%d read %02x at byte %u, but the last write in happens-before order is "
+                 "thread %d.%d read %02x at byte %u, but the last write%s is "
                  "%02x, by thread %d.%d at step %llu (before that: %02x; home: PE %d)",
-                 actor->pe, actor->thread, value, byte->offset, byte->value,
+                 actor->pe, actor->thread, value, byte->offset,
+                 racy ? "" : " in happens-before order", byte->value,
                  byte->writer < 0 ? -1 : world->program.pe_of[byte->writer], byte->writer,
                  (unsigned long long)byte->written_step, byte->before, home);
     }

@@ -46,36 +46,40 @@ void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t 
     struct sim_message *entry = sim_memory_new(world, sizeof *entry);
     *entry = (struct sim_message){.bytes = bytes, .buffer = message};
     if (sim_chance(&world->rng, world->config.hold_percent)) {
-        entry->hold_until =
-            world->steps + world->clock_jump + sim_below(&world->rng, world->config.hold_steps_max);
+        entry->hold_until = world->clock + sim_below(&world->rng, world->config.hold_steps_max);
     }
     enqueue(world, &world->ports[pe].from[port->pe], entry);
     world->ports[pe].n_inbox++;
-    sim_trace(world, port->pe, SIM_EV_SEND, -1, SIM_NO_PAGE, pe, *(uint32_t *)message,
-              (int64_t)bytes);
+    sim_trace_message(world, port->pe, SIM_EV_SEND, pe, message, bytes);
     sim_point_after(port);
 }
 
-enum { STEP_NS = 100 };
-
 uint64_t hth_port_now_ns(struct hth_port *port)
 {
-    return (port->world->steps + port->world->clock_jump) * STEP_NS;
+    if (port->world->choose != NULL) {
+        return UINT64_MAX; /* time plays no part: every hold is over */
+    }
+    return port->world->clock_ns;
 }
 
-/* An alarm is a message to oneself: it comes some time after it is due, or in the fair phase
- * before. */
+/* An alarm is a message to oneself that comes some time after it is due; the earliest first. */
 void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page, uint64_t in_ns)
 {
     struct sim_world *world = port->world;
     sim_point(port);
     struct sim_message *entry = sim_memory_new(world, sizeof *entry);
-    uint64_t steps = in_ns / STEP_NS + 1;
-    *entry = (struct sim_message){.region = region,
-                                  .page = page,
-                                  .hold_until = world->steps + world->clock_jump + steps +
-                                                sim_below(&world->rng, steps)};
-    enqueue(world, &port->from[port->pe], entry);
+    unsigned steps = (unsigned)(in_ns / sim_step_ns(world) + 1);
+    uint64_t due = world->choose != NULL ? 0 : world->clock + steps;
+    if (!world->fair) {
+        due += sim_below(&world->rng, steps);
+    }
+    *entry = (struct sim_message){.region = region, .page = page, .hold_until = due};
+    struct sim_message **at = &port->from[port->pe].head;
+    while (*at != NULL && (*at)->hold_until <= due) {
+        at = &(*at)->next;
+    }
+    entry->next = *at;
+    *at = entry;
     port->n_inbox++;
     sim_point_after(port);
 }
@@ -86,7 +90,7 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
     int n_pes = sim_n_pes(world);
     int from =
         world->choose != NULL ? world->chosen_detail : (int)sim_below(&world->rng, (unsigned)n_pes);
-    while (!sim_deliverable(world, &port->from[from])) {
+    while (!sim_deliverable(port, from)) {
         from = (from + 1) % n_pes;
     }
     struct sim_channel *channel = &port->from[from];
@@ -96,17 +100,16 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
         channel->tail = NULL;
     }
     port->n_inbox--;
-    port->handling = true;
     actor->in_handler = true;
-    if (entry->region != NULL) {
+    if (entry->region != NULL) { /* perhaps beside a handler */
+        sim_trace(world, port->pe, SIM_EV_ALARM, (int)entry->region->id, entry->page, 0, 0, 0);
         hth_coherence_alarm(port->coherence, entry->region, entry->page);
         sim_memory_free(world, entry, sizeof *entry);
         actor->in_handler = false;
-        port->handling = false;
         return;
     }
-    sim_trace(world, port->pe, SIM_EV_HANDLE, -1, SIM_NO_PAGE, from, *(uint32_t *)entry->buffer,
-              (int64_t)entry->bytes);
+    port->handling = true;
+    sim_trace_message(world, port->pe, SIM_EV_HANDLE, from, entry->buffer, entry->bytes);
     if (SIM_ASAN) { /* no byte beyond what was sent may be read */
         uint8_t *copy = sim_memory_new(world, entry->bytes);
         memcpy(copy, entry->buffer, entry->bytes);
@@ -249,6 +252,7 @@ void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t
             port->taken[region->id][page] = 0;
         }
         sim_trace(port->world, port->pe, SIM_EV_PROTECT, (int)region->id, page, view, 0, 0);
+        sim_check_views(port->world, (int)region->id, page, port->pe);
         sim_check_copyset(port->world, (int)region->id, page);
     }
     sim_point_after(port);

@@ -16,7 +16,8 @@ bool sim_unit_dropped(const struct sim_world *world, unsigned unit)
 static void print_access(const struct sim_world *world, const struct sim_op *op, const char *name)
 {
     const struct sim_span *span = &world->program.spans[op->which];
-    printf("%s %d/%u[%u", name, span->region, span->page, span->offset + op->offset);
+    printf("%s%s %d/%u[%u", op->racy ? "racy-" : "", name, span->region, span->page,
+           span->offset + op->offset);
     if (op->bytes > 1) {
         printf("..%u", span->offset + op->offset + op->bytes - 1u);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Random programs that are data-race-free by construction (and the oracle checks that they are).
+/* Random programs that are data-race-free by construction (and the oracle checks that they are),
+ * but for groups in sequential regions that anyone may access at any time.
  *
  * A program is phases, with a barrier behind each. Each byte that it uses is in a group, and in
  * each phase a group is guarded by a lock, or shared by the threads of one PE under a local mutex,
@@ -10,7 +11,7 @@
 
 #include "sim.h"
 
-enum group_mode { GUARDED, LOCAL, READ_ONLY, OWNED };
+enum group_mode { GUARDED, LOCAL, READ_ONLY, OWNED, RACY };
 enum { ROUNDS_MAX = 3 };
 
 struct maker {
@@ -158,6 +159,12 @@ static bool may_owned(const struct maker *m, int group, int thread)
     return m->mode[group] == OWNED && m->owner[group] == thread;
 }
 
+static bool may_race(const struct maker *m, int group, int arg)
+{
+    (void)arg;
+    return m->mode[group] == RACY;
+}
+
 static void make_zero(struct maker *m, struct sim_op *op, int span)
 {
     const struct sim_program *p = m->program;
@@ -178,6 +185,7 @@ static void make_access(struct maker *m, int thread, int span, bool read_only, u
     struct sim_op op = {.kind = SIM_READ,
                         .unit = new_unit(m, parent),
                         .which = (uint16_t)span,
+                        .racy = m->mode[m->program->spans[span].group] == RACY,
                         .offset = (uint16_t)offset,
                         .bytes = (uint16_t)(1 + sim_below(&m->rng, bytes - offset))};
     if (!read_only && sim_chance(&m->rng, config->write_weight)) {
@@ -187,7 +195,7 @@ static void make_access(struct maker *m, int thread, int span, bool read_only, u
         } else if (sim_chance(&m->rng, config->back_percent)) {
             op.how = SIM_BACK;
         }
-        if (config->zero_weight > 0 && sim_chance(&m->rng, 5 * config->zero_weight)) {
+        if (config->zero_weight > 0 && !op.racy && sim_chance(&m->rng, 5 * config->zero_weight)) {
             make_zero(m, &op, span);
         }
     }
@@ -259,6 +267,14 @@ static void make_read_only(struct maker *m, int thread)
     }
 }
 
+static void make_race(struct maker *m, int thread)
+{
+    int span = pick_span(m, may_race, 0);
+    if (span >= 0) {
+        make_access(m, thread, span, false, m->phase_unit);
+    }
+}
+
 static void make_round(struct maker *m, int thread)
 {
     const struct sim_config *config = m->config;
@@ -267,7 +283,7 @@ static void make_round(struct maker *m, int thread)
             return; /* room for flags, barriers and the reads at the end */
         }
         unsigned disturb = config->evict_weight + config->fence_weight + config->pause_weight;
-        unsigned x = sim_below(&m->rng, 20 + config->local_weight + disturb);
+        unsigned x = sim_below(&m->rng, 20 + config->local_weight + disturb + config->racy_weight);
         if (x < 8) {
             make_section(m, thread, false);
         } else if (x < 15) {
@@ -276,8 +292,10 @@ static void make_round(struct maker *m, int thread)
             make_read_only(m, thread);
         } else if (x < 20 + config->local_weight) {
             make_section(m, thread, true);
-        } else {
+        } else if (x < 20 + config->local_weight + disturb) {
             make_disturbance(m, thread, m->phase_unit);
+        } else {
+            make_race(m, thread);
         }
     }
 }
@@ -287,6 +305,17 @@ static void make_round(struct maker *m, int thread)
 static int any_thread(struct maker *m)
 {
     return (int)sim_below(&m->rng, (unsigned)m->config->n_threads);
+}
+
+static bool is_sequential(const struct maker *m, int group)
+{
+    for (int i = 0; i < m->program->n_spans; i++) {
+        const struct sim_span *span = &m->program->spans[i];
+        if (span->group == group && m->config->scheme[span->region] != SIM_SEQUENTIAL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void make_modes(struct maker *m)
@@ -299,6 +328,9 @@ static void make_modes(struct maker *m)
         m->lock[group] = (int)sim_below(&m->rng, (unsigned)config->n_locks);
         m->pe[group] = (int)sim_below(&m->rng, (unsigned)config->n_pes);
         m->owner[group] = any_thread(m);
+        if (config->racy_weight > 0 && is_sequential(m, group) && sim_chance(&m->rng, 60)) {
+            m->mode[group] = RACY;
+        }
         m->owner_unit[group] = m->phase_unit;
     }
 }

@@ -11,19 +11,35 @@ static unsigned fair_turns_max(const struct sim_world *world)
     return 20000u + 2000u * (unsigned)sim_n_pes(world);
 }
 
-bool sim_deliverable(const struct sim_world *world, const struct sim_channel *channel)
+/* However long a step has been: in the fair phase holds are long enough, or nobody would get on. */
+unsigned sim_step_ns(const struct sim_world *world)
 {
-    return channel->head != NULL &&
-           (world->fair || channel->head->hold_until <= world->steps + world->clock_jump);
+    return world->fair ? 100 : world->config.step_ns;
+}
+
+static void pass(struct sim_world *world, uint64_t steps)
+{
+    world->clock += steps;
+    world->clock_ns += steps * sim_step_ns(world);
+}
+
+/* One message at a time, and alarms beside it. */
+bool sim_deliverable(const struct hth_port *port, int from)
+{
+    const struct sim_message *head = port->from[from].head;
+    if (head == NULL || (head->region == NULL && port->handling)) {
+        return false;
+    }
+    return (port->world->fair && head->region == NULL) || head->hold_until <= port->world->clock;
 }
 
 bool sim_can_handle(const struct hth_port *port)
 {
-    if (port->n_inbox == 0 || port->handling) {
+    if (port->n_inbox == 0) {
         return false;
     }
     for (int pe = 0; pe < sim_n_pes(port->world); pe++) {
-        if (sim_deliverable(port->world, &port->from[pe])) {
+        if (sim_deliverable(port, pe)) {
             return true;
         }
     }
@@ -86,6 +102,9 @@ static struct sim_actor *pick_fair(struct sim_world *world)
 {
     for (int tried = 0; tried < world->n_actors; tried++) {
         world->cursor = (world->cursor + 1) % world->n_actors;
+        if (world->cursor == 0) {
+            pass(world, 1);
+        }
         struct sim_actor *actor = &world->actors[world->cursor];
         if (actor->serving && actor->kind == SIM_THREAD &&
             ++actor->since_turn > fair_turns_max(world)) {
@@ -164,7 +183,7 @@ static struct sim_actor *pick_chosen(struct sim_world *world, const struct sim_a
         for (int detail = 0; detail < details && n < 64; detail++) {
             if (actor->state == SIM_IDLE &&
                 (actor->kind == SIM_NETWORK ? !sim_rma_eligible(port, (unsigned)detail)
-                                            : !sim_deliverable(world, &port->from[detail]))) {
+                                            : !sim_deliverable(port, detail))) {
                 continue;
             }
             free[n] = !going || actor == running;
@@ -199,18 +218,18 @@ static struct sim_actor *pick_once(struct sim_world *world, struct sim_actor *ru
 /* Everyone waits for messages that are held back: time passes, until the first of them. */
 static bool let_time_pass(struct sim_world *world)
 {
-    uint64_t now = world->steps + world->clock_jump, first = UINT64_MAX;
+    uint64_t now = world->clock, first = UINT64_MAX;
     for (int pe = 0; pe < sim_n_pes(world); pe++) {
         const struct hth_port *port = &world->ports[pe];
         for (int from = 0; port->n_inbox > 0 && from < sim_n_pes(world); from++) {
             const struct sim_message *head = port->from[from].head;
-            if (head != NULL && head->hold_until > now && head->hold_until < first) {
+            if (head != NULL && head->hold_until < first) {
                 first = head->hold_until;
             }
         }
     }
-    if (first != UINT64_MAX) {
-        world->clock_jump += first - now;
+    if (first != UINT64_MAX && first > now) { /* a round of looking for someone may have done */
+        pass(world, first - now);
     }
     return first != UINT64_MAX;
 }
@@ -249,6 +268,7 @@ static void schedule(struct sim_world *world, struct sim_actor *self)
 {
     for (;;) {
         world->steps++;
+        pass(world, !world->fair);
         if (!world->fair && world->steps >= world->config.steps_max && world->choose == NULL) {
             world->fair = true;
         }

@@ -39,12 +39,14 @@ enum sim_strategy {
     SIM_PRIORITIES /* the highest priority runs; at a few random steps the one that runs falls */
 };
 
+enum sim_scheme { SIM_INVALIDATE, SIM_UPDATE, SIM_SEQUENTIAL };
+
 struct sim_config {
     uint64_t seed;
     int n_pes, n_threads; /* threads: of all PEs */
     int threads_of[SIM_PES_MAX];
     int n_regions;
-    enum hearth_protocol protocol[SIM_REGIONS_MAX];
+    enum sim_scheme scheme[SIM_REGIONS_MAX];
     uint64_t page_bytes, collective_pages, solo_pages;
     enum hth_deal deal;
     int fixed_pe;
@@ -60,12 +62,13 @@ struct sim_config {
     unsigned stage_percent;  /* pieces read at one moment and written at a later one */
     bool point_after;        /* scheduling points behind port calls as well as before */
     unsigned steps_max;      /* then a fair schedule */
+    unsigned step_ns;        /* a step, by the clock of the PEs */
     bool break_fifo;         /* a mutation of the port itself: messages of a pair overtake */
     /* program */
     int n_groups, n_locks, n_barriers;
     unsigned ops_max; /* of a thread and phase */
     unsigned evict_weight, fence_weight, zero_weight, write_weight, same_percent, back_percent,
-        local_weight, handoff_weight, pause_weight, forget_percent, each_percent;
+        local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight;
     int values; /* of a byte: 256, or few, so that states recur */
 };
 
@@ -93,6 +96,7 @@ enum sim_write_how { SIM_NEW, SIM_SAME, SIM_BACK }; /* BACK: what the byte held 
 struct sim_op {
     uint8_t kind, how;
     uint8_t all;            /* ZERO: the whole page */
+    uint8_t racy;           /* READ, WRITE: of a sequential region, and ordered by nothing */
     uint16_t unit;          /* what is dropped together in shrinking */
     uint16_t which;         /* the lock, flag, barrier; of READ, WRITE and ZERO: the span */
     uint16_t offset, bytes; /* within the span */
@@ -148,7 +152,8 @@ struct sim_clock {
 
 enum sim_invariant {
     SIM_INV_NONE = 0,
-    SIM_INV_COPYSET = 2, /* numbered as in DESIGN 5 */
+    SIM_INV_OWNER = 1, /* numbered as in DESIGN 5 */
+    SIM_INV_COPYSET = 2,
     SIM_INV_RELEASE = 3,
     SIM_INV_READ = 4,
     SIM_INV_QUIET = 5,
@@ -279,7 +284,9 @@ struct sim_world {
     bool quiet;    /* no scheduling: setting up, or taking down */
     bool fair;     /* the last phase: everyone in turn, messages at once */
     bool draining; /* all threads are done */
-    uint64_t steps, fair_turns, next_mood, clock_jump;
+    uint64_t steps, fair_turns, next_mood;
+    uint64_t clock;    /* counts steps; in the fair phase rounds, for all PEs run at once */
+    uint64_t clock_ns; /* what the PEs' clocks show */
     uint64_t change_at[8];
     uint32_t next_low;
     struct hth_port *ports; /* n_pes */
@@ -306,8 +313,8 @@ struct sim_world {
 
 /* What the command line fixes, whatever the seed says. */
 struct sim_options {
-    int pes, protocol; /* 0, -1: any */
-    unsigned steps;    /* of the unfair part; 0: from the seed */
+    int pes, scheme; /* 0, -1: any */
+    unsigned steps;  /* of the unfair part; 0: from the seed */
     bool break_fifo;
 };
 
@@ -336,6 +343,7 @@ void sim_shrink(struct sim_world *world, struct sim_case *what, double seconds);
 
 /* config.c */
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options);
+const char *sim_scheme_name(enum sim_scheme scheme);
 void sim_config_print(const struct sim_config *config);
 
 /* program.c, program_print.c */
@@ -351,7 +359,7 @@ bool sim_world_run(struct sim_world *world);
 
 /* explore.c: every order of a small program, or every one with few preemptions */
 struct sim_explore {
-    enum hearth_protocol protocol;
+    enum sim_scheme scheme;
     int preemptions; /* -1: any number */
     double deadline; /* sim_now() then */
     uint64_t states, runs;
@@ -386,7 +394,8 @@ void sim_block(struct sim_actor *actor, enum sim_state state, const void *on);
 void sim_block_on(struct hth_port *port, bool (*predicate)(const void *), const void *arg);
 void sim_leave(struct sim_world *world); /* the running actor is done, or the run is over */
 bool sim_can_handle(const struct hth_port *port);
-bool sim_deliverable(const struct sim_world *world, const struct sim_channel *channel);
+bool sim_deliverable(const struct hth_port *port, int from);
+unsigned sim_step_ns(const struct sim_world *world); /* of world->clock */
 void sim_start_schedule(struct sim_world *world);
 
 /* port_sim.c */
@@ -402,8 +411,9 @@ void sim_handler_main(void *actor);
 
 /* oracle.c */
 void sim_oracle_init(struct sim_world *world);
-void sim_oracle_store(struct sim_actor *actor, int index, uint8_t value);
-void sim_oracle_load(struct sim_actor *actor, int index, uint8_t value);
+/* racy: by an access that no other orders; of a sequential region */
+void sim_oracle_store(struct sim_actor *actor, int index, uint8_t value, bool racy);
+void sim_oracle_load(struct sim_actor *actor, int index, uint8_t value, bool racy);
 void sim_oracle_zeroed(struct sim_world *world, int region, uint64_t first_page, uint64_t n_pages);
 void sim_clock_join(struct sim_world *world, struct sim_clock *into, const struct sim_clock *from);
 void sim_clock_tick(struct sim_actor *actor);
@@ -414,6 +424,13 @@ void sim_mark_release(struct sim_actor *actor);
 void sim_check_release(struct sim_actor *actor);
 void sim_check_acquired(struct hth_port *port);
 void sim_check_quiet(struct sim_world *world);
+int sim_home_of(struct sim_world *world, int region, uint64_t page);
+/* check_sequential.c */
+bool sim_ledger_has(struct sim_world *world, int region, uint64_t page, int home, int pe);
+void sim_check_views(struct sim_world *world, int region, uint64_t page, int pe);
+void sim_check_ledger(struct sim_world *world, int region, uint64_t page, int home);
+/* The PE whose frame is the page's truth: its owner, or its home. */
+int sim_truth_of(struct sim_world *world, int region, uint64_t page, int home);
 /* Record a failure and end the run: does not return while an actor runs. */
 void sim_fail(struct sim_world *world, enum sim_invariant invariant, int pe, int region,
               uint64_t page, const char *format, ...) __attribute__((format(printf, 6, 7)));
@@ -428,6 +445,7 @@ enum sim_what {
     SIM_EV_EFFECT,
     SIM_EV_SEND, /* a: to, b: kind, c: bytes */
     SIM_EV_HANDLE,
+    SIM_EV_ALARM,
     SIM_EV_FAULT,
     SIM_EV_FAULT_END,
     SIM_EV_LOAD, /* a: offset, b: value */
@@ -438,6 +456,8 @@ enum sim_what {
 enum { SIM_NO_PAGE = UINT32_MAX };
 void sim_trace(struct sim_world *world, int pe, enum sim_what what, int region, uint64_t page,
                int64_t a, int64_t b, int64_t c);
+void sim_trace_message(struct sim_world *world, int pe, enum sim_what what, int other,
+                       const void *message, size_t bytes);
 void sim_trace_reset(void);
 void sim_trace_print(const struct sim_world *world, int region, uint64_t page, unsigned last);
 

@@ -7,6 +7,8 @@
  *   v  lock 1; write byte 1, its neighbour; unlock 1
  *   e  evict the page
  *
+ * In a sequential region there are no locks: the accesses race.
+ *
  * "0:wr 1:we" is PE 0's thread doing w, r and PE 1's doing w, e. The threads of a PE are apart by
  * commas. */
 #include <inttypes.h>
@@ -29,21 +31,31 @@ static void emit(struct sim_program *p, int thread, struct sim_op op)
     p->ops[thread][p->n_ops[thread]++] = op;
 }
 
-static void emit_locked(struct sim_program *p, int thread, uint16_t lock, bool read, bool write)
+/* Read and write byte `which`: under its lock, or as a race. */
+static void emit_accesses(struct sim_program *p, int thread, uint16_t which, bool read, bool write,
+                          bool racy)
 {
-    emit(p, thread, (struct sim_op){.kind = SIM_LOCK, .which = lock});
+    struct sim_op op = {.which = which, .bytes = 1, .racy = racy};
+    if (!racy) {
+        emit(p, thread, (struct sim_op){.kind = SIM_LOCK, .which = which});
+    }
     if (read) {
-        emit(p, thread, (struct sim_op){.kind = SIM_READ, .which = lock, .bytes = 1});
+        op.kind = SIM_READ;
+        emit(p, thread, op);
     }
     if (write) {
-        emit(p, thread, (struct sim_op){.kind = SIM_WRITE, .which = lock, .bytes = 1});
+        op.kind = SIM_WRITE;
+        emit(p, thread, op);
     }
-    emit(p, thread, (struct sim_op){.kind = SIM_UNLOCK, .which = lock});
+    if (!racy) {
+        emit(p, thread, (struct sim_op){.kind = SIM_UNLOCK, .which = which});
+    }
 }
 
 static void make_program(struct sim_world *world, const struct small *small)
 {
     struct sim_program *p = &world->program;
+    bool racy = world->config.scheme[0] == SIM_SEQUENTIAL;
     p->n_spans = p->n_bytes = 2;
     p->n_units = 1;
     for (unsigned i = 0; i < 2; i++) {
@@ -57,10 +69,10 @@ static void make_program(struct sim_world *world, const struct small *small)
             switch (*op) {
             case 'r':
             case 'w':
-                emit_locked(p, thread, 0, true, *op == 'w');
+                emit_accesses(p, thread, 0, true, *op == 'w', racy);
                 break;
             case 'v':
-                emit_locked(p, thread, 1, false, true);
+                emit_accesses(p, thread, 1, false, true, racy);
                 break;
             case 'e':
                 emit(p, thread, (struct sim_op){.kind = SIM_EVICT});
@@ -87,7 +99,8 @@ static void make_world(struct sim_world *world, const struct small *small,
                                         .hold_steps_max = 1,
                                         .n_locks = 2,
                                         .values = 4};
-    world->config.protocol[0] = explore->protocol;
+    world->config.scheme[0] = explore->scheme;
+    world->config.step_ns = 1;
     for (int i = 0; i < small->n_threads; i++) {
         world->config.threads_of[small->pe_of[i]]++;
     }
@@ -135,7 +148,6 @@ struct totals {
 static void try_small(struct sim_world *world, const struct small *small,
                       struct sim_explore explore, struct totals *totals)
 {
-    static const char *const names[] = {"write-invalidate", "write-update"};
     make_world(world, small, &explore);
     bool ok = sim_explore(world, &explore);
     totals->programs++;
@@ -144,12 +156,12 @@ static void try_small(struct sim_world *world, const struct small *small,
     totals->runs += explore.runs;
     if (!ok) {
         totals->failed++;
-        printf("%s, program ", names[explore.protocol]);
+        printf("%s, program ", sim_scheme_name(explore.scheme));
         print_small(small);
         printf("\n");
         tell_small(world, small, &explore);
     } else if (!explore.complete) {
-        printf("not to the end: %s, program ", names[explore.protocol]);
+        printf("not to the end: %s, program ", sim_scheme_name(explore.scheme));
         print_small(small);
         printf(" (%" PRIu64 " states)\n", explore.states);
     }
@@ -213,9 +225,9 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
     }
     printf("%s: %d PEs, %d threads, %d operations each: %" PRIu64 " programs, %" PRIu64
            " in all their orders%s, %" PRIu64 " states, %.1f s\n",
-           explore.protocol == HEARTH_WRITE_UPDATE ? "write-update" : "write-invalidate", n_pes,
-           threads, ops, totals->programs - before.programs, totals->complete - before.complete,
-           bound, totals->states - before.states, sim_now() - start);
+           sim_scheme_name(explore.scheme), n_pes, threads, ops, totals->programs - before.programs,
+           totals->complete - before.complete, bound, totals->states - before.states,
+           sim_now() - start);
     if (number < all) {
         printf("  (time is up: %" PRIu64 " of %" PRIu64 " programs)\n", number, all);
     }
@@ -230,11 +242,11 @@ int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
     } shapes[2][3] = {{{2, {1, 1}, 1, -1}, {2, {1, 1}, 2, -1}, {3, {1, 1, 1}, 1, -1}},
                       {{2, {1, 2}, 2, 2}, {3, {1, 1, 1}, 2, 2}, {3, {1, 2, 1}, 1, 2}}};
     struct totals totals = {0};
-    for (int protocol = 0; protocol < 2; protocol++) {
+    for (int scheme = 0; scheme < 3; scheme++) {
         for (int i = 0; i < 3 && totals.failed == 0; i++) {
-            struct sim_explore explore = {.protocol = (enum hearth_protocol)protocol,
+            struct sim_explore explore = {.scheme = (enum sim_scheme)scheme,
                                           .preemptions = shapes[preempt][i].preemptions};
-            if (options->protocol < 0 || options->protocol == protocol) {
+            if (options->scheme < 0 || options->scheme == scheme) {
                 enumerate(world, explore, shapes[preempt][i].n_pes, shapes[preempt][i].threads_of,
                           shapes[preempt][i].ops, seed, seconds, &totals);
             }

@@ -83,7 +83,7 @@ static void load(struct sim_actor *actor, const struct sim_op *op)
     for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
         sim_trace(actor->world, actor->pe, SIM_EV_LOAD, span->region, span->page, span->offset + i,
                   at[i], 0);
-        sim_oracle_load(actor, span->first_byte + (int)i, at[i]);
+        sim_oracle_load(actor, span->first_byte + (int)i, at[i], op->racy);
     }
 }
 
@@ -115,7 +115,7 @@ static void store(struct sim_actor *actor, const struct sim_op *op)
         at[i] = new_value(world, &world->bytes[index], (enum sim_write_how)op->how);
         sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page, span->offset + i, at[i],
                   0);
-        sim_oracle_store(actor, index, at[i]);
+        sim_oracle_store(actor, index, at[i], op->racy);
     }
 }
 
@@ -149,7 +149,7 @@ static void zero(struct sim_actor *actor, const struct sim_op *op)
         if (world->bytes[i].in_flux) { /* of this page: no two threads may zero the same */
             sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page,
                       world->bytes[i].offset, 0, 0);
-            sim_oracle_store(actor, i, 0);
+            sim_oracle_store(actor, i, 0, false);
             world->bytes[i].in_flux = false;
         }
     }
@@ -300,12 +300,22 @@ static uint64_t victim(struct hth_port *port, const struct sim_op *op)
     return op->page;
 }
 
+/* And then the memory is given back, if nobody wants the page again already: under busy and the
+ * page lock, which a recall holds from view none until it has the bytes. */
 static void do_evict(struct sim_actor *actor, const struct sim_op *op)
 {
     struct hth_port *port = port_of(actor);
+    struct hth_region *region = &port->region[op->region];
+    uint64_t page = victim(port, op);
     begin(actor, "evict");
-    hth_coherence_evict(port->coherence, &port->region[op->region], victim(port, op));
+    hth_coherence_evict(port->coherence, region, page);
     end(actor);
+    if (port->view[op->region][page] == HTH_VIEW_NONE && region->pages[page].busy.word == 0 &&
+        region->pages[page].lock.word == 0 &&
+        hth_page_state(&region->pages[page]) == HTH_PAGE_INVALID &&
+        hth_homes_lookup(region->homes, page) != port->pe) {
+        memset(hth_frame(region, page), 0xee, region->page_bytes);
+    }
 }
 
 static void do_op(struct sim_actor *actor, const struct sim_op *op)

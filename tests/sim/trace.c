@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/sequential.h"
 #include "protocol/update.h"
 #include "sim.h"
+
+enum { SEQUENTIAL_KIND = 100 };
 
 static struct sim_event *events;
 static size_t n_events, max_events;
@@ -44,8 +47,8 @@ void sim_trace(struct sim_world *world, int pe, enum sim_what what, int region, 
 static const char *state_name(int64_t state)
 {
     static const char *const names[] = {"INVALID/EXCLUSIVE", "CLEAN", "DIRTY", "TRACKED",
-                                        "WRITTEN"};
-    return state >= 0 && state < 5 ? names[state] : "?";
+                                        "WRITTEN",           "OWNED", "AWAY"};
+    return state >= 0 && state < 7 ? names[state] : "?";
 }
 
 static void print_protocol(const struct sim_event *e)
@@ -83,8 +86,27 @@ static void print_protocol(const struct sim_event *e)
     }
 }
 
+void sim_trace_message(struct sim_world *world, int pe, enum sim_what what, int other,
+                       const void *message, size_t bytes)
+{
+    const struct hth_message_head *head = message;
+    if (world->config.scheme[head->region] == SIM_SEQUENTIAL) {
+        const struct hth_seq_head *seq = message;
+        int64_t kind = (int64_t)(seq->kind + SEQUENTIAL_KIND);
+        sim_trace(world, pe, what, (int)seq->region, seq->page, other, kind, (int64_t)bytes);
+    } else {
+        sim_trace(world, pe, what, -1, SIM_NO_PAGE, other, head->kind, (int64_t)bytes);
+    }
+}
+
 static const char *message_name(int64_t kind)
 {
+    static const char *const sequential[] = {"READ",       "WRITE",   "DATA",   "GRANT",
+                                             "INVALIDATE", "DROPPED", "RECALL", "RETURN",
+                                             "WRITEBACK",  "WRITTEN"};
+    if (kind >= SEQUENTIAL_KIND) {
+        return sequential[kind - SEQUENTIAL_KIND];
+    }
     switch ((enum hth_update_kind)kind) {
     case HTH_MSG_SUBSCRIBE:
         return "SUBSCRIBE";
@@ -131,6 +153,9 @@ static void print_event(const struct sim_event *e)
         break;
     case SIM_EV_HANDLE:
         printf("handles %s from PE %lld", message_name(b), a);
+        break;
+    case SIM_EV_ALARM:
+        printf("alarm");
         break;
     case SIM_EV_FAULT:
         printf("%s fault", e->a ? "write" : "read");

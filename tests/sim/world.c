@@ -21,14 +21,16 @@ static void make_region(struct sim_world *world, struct hth_port *port, int id)
     }
     struct hth_region *region = &port->region[id];
     uint64_t n_pages = collective + config->solo_pages * (uint64_t)config->n_pes;
-    *region = (struct hth_region){.id = (uint32_t)id,
-                                  .protocol = config->protocol[id],
-                                  .consistency = HEARTH_RELEASE,
-                                  .my_pe = port->pe,
-                                  .n_pes = config->n_pes,
-                                  .page_bytes = config->page_bytes,
-                                  .n_pages = n_pages,
-                                  .homes = homes};
+    *region = (struct hth_region){
+        .id = (uint32_t)id,
+        .protocol =
+            config->scheme[id] == SIM_UPDATE ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE,
+        .consistency = config->scheme[id] == SIM_SEQUENTIAL ? HEARTH_SEQUENTIAL : HEARTH_RELEASE,
+        .my_pe = port->pe,
+        .n_pes = config->n_pes,
+        .page_bytes = config->page_bytes,
+        .n_pages = n_pages,
+        .homes = homes};
     region->pages = sim_arena(n_pages * sizeof *region->pages);
     region->frames = sim_arena(n_pages * config->page_bytes);
     hth_region_layout(region);
