@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Write-invalidate, sequential consistency: ownership migrates. DESIGN 3.3;
- * The names in capitals are those of the design's model for dropping a rule.
+/* Write-invalidate, sequential consistency: ownership migrates. DESIGN 3.3.
  *
  * At any moment a page has one PE that may write it and no other that may read it, or any number
  * that may read it. So each store is seen by all at once, C11 atomics included, and acquire and
