@@ -56,7 +56,7 @@ ALL_C      := $(LIB_C) $(wildcard tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
 .PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi \
-        test-litmus test-install sim test-sim mutants models FORCE
+        test-litmus test-apps test-install sim test-sim mutants models FORCE
 all: $(B)/libhearth.a $(B)/libhearth.so apps bench-programs
 help:
 	@echo "make           the library, apps and benchmarks"
@@ -148,7 +148,7 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-litmus test-install
+	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-litmus test-apps test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
@@ -157,6 +157,8 @@ test-mpi: $(MPI_TESTS)
 	$(Q)sh tests/mpi/run.sh $(B)
 test-litmus: $(B)/tests/litmus/litmus
 	$(Q)sh tests/litmus/run.sh $(B)
+test-apps: $(B)/apps/heat
+	$(Q)sh tests/apps.sh $(B)
 test-install: $(B)/libhearth.a $(B)/libhearth.so
 	$(Q)sh tests/install.sh $(B)
 
