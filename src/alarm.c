@@ -9,16 +9,18 @@
 
 #include "log.h"
 #include "pool.h"
+#include "protocol/coherence.h"
 
 struct alarm {
     uint64_t at_ns, page;
     uint32_t region;
 };
 
-static atomic_flag lock = ATOMIC_FLAG_INIT; /* guards the list. Nothing is taken inside; a few
-                                               instructions long; fault handlers take it */
+static atomic_flag lock = ATOMIC_FLAG_INIT; /* guards the list and `ringing`. Nothing is taken
+                                               inside; short; fault handlers take it */
 static struct alarm *alarms;                /* in no order: there are few */
 static uint32_t n_alarms, max_alarms;
+static uint32_t ringing[HTH_REGIONS_MAX]; /* threads that are in `ring` for this region */
 static _Atomic uint32_t n_set; /* = n_alarms: so that a poll with none costs a load */
 
 static void enter(void)
@@ -61,6 +63,29 @@ void hth_alarm_set(uint64_t at_ns, uint32_t region, uint64_t page)
     leave();
 }
 
+static uint32_t take_all(uint32_t region)
+{
+    enter();
+    for (uint32_t i = 0; i < n_alarms;) {
+        if (alarms[i].region == region) {
+            alarms[i] = alarms[--n_alarms];
+        } else {
+            i++;
+        }
+    }
+    uint32_t busy = ringing[region];
+    leave();
+    return busy;
+}
+
+void hth_alarm_cancel(uint32_t region)
+{
+    /* Again after a ring has ended: it may have set another. */
+    while (take_all(region) > 0) {
+        sched_yield();
+    }
+}
+
 int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
 {
     int n = (int)atomic_load_explicit(&n_set, memory_order_relaxed);
@@ -78,11 +103,15 @@ int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
         if (found) {
             due = alarms[i];
             alarms[i] = alarms[--n_alarms];
+            ringing[due.region]++;
         }
         leave();
         if (!found) {
             return n;
         }
         ring(due.region, due.page); /* without the lock: it may set another */
+        enter();
+        ringing[due.region]--;
+        leave();
     }
 }

@@ -10,6 +10,9 @@ void hth_alarm_set(uint64_t at_ns, uint32_t region, uint64_t page);
 /* Ring those that are due. Returns how many alarms are set, those included: a caller with any must
  * not go to sleep for long. */
 int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page));
+/* Forget those of a region. On return none of it rings: before the region goes, or its number is
+ * given to another. Program context. */
+void hth_alarm_cancel(uint32_t region);
 uint64_t hth_alarm_now_ns(void);
 
 #endif

@@ -38,9 +38,10 @@ static int64_t answer_owner(uint64_t id, uint64_t page)
 static void on_alarm(uint32_t id, uint64_t page)
 {
     struct hearth_region *region = hth_region_by_id(id);
-    if (region != NULL) { /* else: it was for memory that is gone */
-        hth_coherence_alarm(&hth_job.coherence, &region->core, page);
+    if (region == NULL) {
+        hth_die("an alarm for region %u, which is gone", (unsigned)id);
     }
+    hth_coherence_alarm(&hth_job.coherence, &region->core, page);
 }
 
 static int poll_all(void)

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "alarm.h"
 #include "log.h"
 #include "net/comm.h"
 
@@ -300,6 +301,7 @@ static void keep_counts(const struct hth_region *core)
 
 void hth_region_end(struct hearth_region *region)
 {
+    hth_alarm_cancel(region->core.id);
     forget_all(region);
     hth_coherence_remove(&hth_job.coherence, &region->core);
     atomic_store_explicit(&by_id[region->core.id], NULL, memory_order_release);

@@ -219,5 +219,8 @@ int hth_coherence_owner(struct hth_coherence *coherence, struct hth_region *regi
 
 void hth_coherence_alarm(struct hth_coherence *coherence, struct hth_region *region, uint64_t page)
 {
+    if (scheme_of(region) != SEQUENTIAL) {
+        hth_port_die(coherence->port, region, page, "an alarm for a region that sets none");
+    }
     hth_sequential_alarm(coherence, region, page);
 }

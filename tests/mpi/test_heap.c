@@ -309,6 +309,39 @@ static void test_thousand_regions(struct hearth_region *none)
     HT_CHECKF(mappings_now <= mappings + 64, "mappings: %ld, later %ld", mappings, mappings_now);
 }
 
+/* A region with another protocol gets the number and the addresses of one whose pages were just
+ * being fought over: nothing of the old one, such as an alarm, may reach it. */
+static void test_regions_alternate(struct hearth_region *none)
+{
+    enum { ROUNDS = 300, PAGES = 4 };
+    size_t page = ht_page_bytes(), n = (size_t)ht_n_pes(), me = (size_t)ht_pe();
+    bool made = true;
+
+    (void)none;
+    for (int i = 1; i <= ROUNDS && made; i++) {
+        struct hearth_region *region = NULL;
+        struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
+        attr.consistency = i % 2 ? HEARTH_SEQUENTIAL : HEARTH_RELEASE;
+        attr.protocol = i % 4 == 2 ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE;
+        int rc = hearth_region_create(&region, PAGES * page, &attr);
+        unsigned char *p = rc ? NULL : hearth_region_malloc(region, PAGES * page);
+        made = p != NULL;
+        HT_CHECKF(made, "time %d: %s", i, hearth_error_message());
+        size_t wrong = 0;
+        for (int turn = 1; made && turn <= 3; turn++) {
+            for (size_t k = me; k < PAGES * page; k += n)
+                p[k] = (unsigned char)(i + turn);
+            if (i % 2 == 0)
+                hearth_barrier_all();
+            for (size_t k = me; k < PAGES * page; k += n)
+                wrong += p[k] != (unsigned char)(i + turn);
+        }
+        HT_CHECKF(wrong == 0, "time %d: %zu bytes", i, wrong);
+        HT_CHECKF(!made || !hearth_region_destroy(region), "time %d: %s", i,
+                  hearth_error_message());
+    }
+}
+
 static const struct ht_test tests[] = {
     {"reuse-small", test_reuse_small, HT_KINDS, 1 << 20},
     {"reuse-large", test_reuse_large, HT_KINDS, 4 << 20},
@@ -318,6 +351,7 @@ static const struct ht_test tests[] = {
     {"whole-capacity", test_whole_capacity, HT_PROTOCOLS, 1 << 20},
     {"memory-given-back", test_memory_given_back, HT_PROTOCOLS, 16 << 20},
     {"thousand-regions", test_thousand_regions, HT_ONCE, 0},
+    {"regions-alternate", test_regions_alternate, HT_ONCE, 0},
 };
 
 int main(int argc, char **argv)
