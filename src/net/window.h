@@ -13,11 +13,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config.h"
 #include "port.h"
 
-/* Collective, blocking; 0 or an error, noted, the same on all PEs. */
-int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words);
+/* Where windows cannot be had on any PE, or fail the self-test, all PEs go by messages (relay.h),
+ * and a warning says why; unless windows are asked for. Collective, blocking; 0 or an error, noted,
+ * the same on all PEs. */
+int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words,
+                     const struct hth_config *config);
 void hth_window_stop(void); /* collective, blocking */
+/* For people: which it is, and why. */
+const char *hth_window_kind(void);
 
 void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes);
 void hth_window_put(int pe, uint64_t offset, const void *from, size_t bytes);
