@@ -6,8 +6,14 @@ MAKEFLAGS += --no-builtin-rules
 
 CC      = gcc
 MPICC   ?= mpicc
+# make MPICC=mpicc.mpich: with MPICH, in a folder of its own.
+ifneq ($(findstring mpich,$(MPICC)),)
+MPIRUN  ?= mpirun.mpich
+B       ?= build/mpich
+else
 MPIRUN  ?= mpirun --oversubscribe
 B       ?= build
+endif
 PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
 VERSION := $(shell awk '/define HEARTH_VERSION_(MAJOR|MINOR|PATCH)/ {v = v s $$3; s = "."} END {print v}' include/hearth.h)
