@@ -18,8 +18,8 @@
  * protocol is another after most epochs.
  *
  * HEARTH_TEST_SEED, HEARTH_TEST_OPS: where to begin, how many operations (10,000).
- * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds until so many seconds are over, a quarter of them
- * for each test; without HEARTH_TEST_SEED the seeds begin with the clock then. */
+ * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds until so many seconds are over, a quarter of
+ * them for each test; without HEARTH_TEST_SEED the seeds begin with the clock then. */
 #include "harness.h"
 
 #include <inttypes.h>
