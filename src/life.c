@@ -47,7 +47,7 @@ static void on_alarm(uint32_t id, uint64_t page)
 static int poll_all(void)
 {
     int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
-    return alarms > 0 ? HTH_POLL_AGAIN : messages;
+    return (messages > 0 ? messages : 0) + (alarms > 0 ? HTH_POLL_ALARM : 0);
 }
 
 static struct hth_bell own_bell; /* where MPI shares no memory */
@@ -62,6 +62,7 @@ static void start_waiting(void)
         .may_spin = hth_topology_n_units() >= hth_comm_n_here(),
         .mode = (enum hth_progress_mode)hth_job.config.progress,
         .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
+        .alarm_in_ns = hth_alarm_next_ns,
         .unfinished = hth_message_unfinished,
         .on_start = hth_topology_spread,
     };

@@ -168,7 +168,7 @@ static void survive(const struct hearth_region_attr *attr)
     bool ready = set_stage(&s, attr);
     size_t n_blocks = s.n_pages + (size_t)ht_n_pes();
 
-    for (int step = 0; ready && step < 2 * TOUR && ht_all(!ht_failed()); step++) {
+    for (int step = 0; ready && step < TOUR && ht_all(!ht_failed()); step++) {
         use_pages(&s, n_blocks);
         HT_CHECKF(!change(s.region, tour[step % TOUR]), "%s", hearth_error_message());
         /* Not all pages, so that some are changed again as the change left them. */
