@@ -128,8 +128,8 @@ static bool short_sleep(void)
 }
 
 /* The least of a bound and the time to the next alarm. An alarm is slept for, not yielded for:
- * Linux from 6.17 on takes a yield for the rest of a time slice, so whoever yields until an alarm
- * does not get a busy core back for milliseconds. */
+ * who had yielded until an alarm did not get a busy core back for milliseconds (Linux 6.18,
+ * docs/performance.md). */
 static long until_alarm(long ns)
 {
     uint64_t in_ns = config.alarm_in_ns != NULL ? config.alarm_in_ns() : UINT64_MAX;
