@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #define NAP_NS       50000    /* where nobody rings */
 #define SLEEP_NS_MAX 1000000  /* the safety net under a ring that is not about a message */
 #define IDLE_NS_MAX  10000000 /* the progress thread's */
+#define SLACK_NS     1000     /* of the progress thread's timers: alarms are microseconds away */
 #define EMPTY_POLLS  3        /* the first only pulls a message in */
 
 static struct hth_progress_config config;
@@ -64,6 +66,11 @@ void hth_progress_notify(void)
     }
 }
 
+void hth_progress_alarm(void)
+{
+    hth_bell_ring(config.bell);
+}
+
 static void sleep_on(struct hth_bell *bell, uint32_t seen, long ns)
 {
     atomic_fetch_add(&bell->sleeping, 1);
@@ -92,9 +99,9 @@ static uint32_t look(int *handled_out)
     uint32_t seen = atomic_load(&config.bell->rings);
     int handled = poll();
     if (handled_out != NULL) {
-        *handled_out = handled;
+        *handled_out = handled % HTH_POLL_ALARM;
     }
-    return handled == HTH_POLL_AGAIN ? seen - 1 : seen;
+    return handled >= HTH_POLL_ALARM ? seen - 1 : seen;
 }
 
 /* Poll and test `n` times, yielding in between or not. Sets *seen to the bell before the last. */
@@ -120,6 +127,15 @@ static bool short_sleep(void)
     return !config.all_here || (config.unfinished != NULL && config.unfinished());
 }
 
+/* The least of a bound and the time to the next alarm. An alarm is slept for, not yielded for:
+ * who had yielded until an alarm did not get a busy core back for milliseconds (Linux 6.18,
+ * docs/performance.md). */
+static long until_alarm(long ns)
+{
+    uint64_t in_ns = config.alarm_in_ns != NULL ? config.alarm_in_ns() : UINT64_MAX;
+    return in_ns < (uint64_t)ns ? (long)in_ns : ns;
+}
+
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
 static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
 {
@@ -132,13 +148,10 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
             return true;
         }
         empty = handled > 0 ? 0 : empty + 1;
-        if (handled == HTH_POLL_AGAIN) {
-            sched_yield();
-        }
     }
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, short_sleep() ? NAP_NS : SLEEP_NS_MAX);
+    sleep_on(bell, first, until_alarm(short_sleep() ? NAP_NS : SLEEP_NS_MAX));
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
     return false;
@@ -181,22 +194,21 @@ static void serve_once(void)
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
     while (empty < EMPTY_POLLS && atomic_load(&bell->polling) == 0) {
-        int handled = poll();
+        int handled = poll() % HTH_POLL_ALARM;
         empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
         }
-        if (handled == HTH_POLL_AGAIN) {
-            sched_yield();
-        }
     }
-    bool nap = config.mode == HTH_PROGRESS_POLL || short_sleep();
-    sleep_on(bell, seen, nap ? NAP_NS : IDLE_NS_MAX);
+    long bound = config.mode == HTH_PROGRESS_POLL || short_sleep() ? NAP_NS : IDLE_NS_MAX;
+    /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
+    sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound);
 }
 
 static void *run(void *unused)
 {
     (void)unused;
+    prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     if (config.on_start != NULL) {
         config.on_start();
     }

@@ -22,8 +22,8 @@ struct hth_bell {
     _Atomic uint32_t tested;             /* the self-test of windows on this PE is over */
 };
 
-/* What a poll returns while an alarm is set: nobody may go to sleep over it. */
-#define HTH_POLL_AGAIN 0x10000
+/* What a poll adds to what it returns while an alarm is set: who leaves must hand it over. */
+#define HTH_POLL_ALARM 0x10000
 
 /* How this PE waits. */
 struct hth_progress_config {
@@ -31,7 +31,9 @@ struct hth_progress_config {
     bool all_here;         /* every PE is on this machine, so whoever sends rings */
     bool may_spin;         /* each waiting thread can have a core */
     enum hth_progress_mode mode;
-    int (*poll)(void); /* handle messages; how many were handled, -1: another thread is at it */
+    int (*poll)(void);             /* handle messages; how many were handled; 0 too if another
+                                      thread is at it. And HTH_POLL_ALARM */
+    uint64_t (*alarm_in_ns)(void); /* when the next alarm is due; UINT64_MAX: none is set */
     bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
     void (*on_start)(void);   /* called first thing in the progress thread: placement */
 };
@@ -49,6 +51,9 @@ void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait
 
 /* Wake this PE's waiting program threads: something has changed. */
 void hth_progress_notify(void);
+/* An alarm has been set: whoever polls, or is just done with it, must look again; if nobody does,
+ * the progress thread must wake. */
+void hth_progress_alarm(void);
 /* Ring another PE's bell: there is a message for it. */
 void hth_bell_ring(struct hth_bell *bell);
 /* Ring, and wake whoever sleeps there, also if somebody is polling: what changed is not a message.

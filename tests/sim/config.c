@@ -113,6 +113,10 @@ static void draw_sequential(struct sim_config *config, struct sim_rng *rng, int 
     /* From holds longer than most runs' stretches to holds that are over at once. */
     static const unsigned step_ns[] = {100, 100, 1000, 10000, 300000};
     config->step_ns = step_ns[sim_below(rng, 5)];
+    memcpy(config->first_scheme, config->scheme, sizeof config->scheme);
+    /* A quarter of the seeds, so that the others keep their meaning. */
+    config->change_percent = scheme < 0 && config->seed % 4 == 1 ? sim_between(rng, 20, 90) : 0;
+    any = any || config->change_percent > 0;
     config->racy_weight = any ? or_none(rng, 30, 2, 30) : 0;
 }
 
@@ -152,7 +156,7 @@ void sim_config_print(const struct sim_config *c)
     printf("), %llu+%llu pages of %llu bytes, %s homes,", (unsigned long long)c->collective_pages,
            (unsigned long long)c->solo_pages, (unsigned long long)c->page_bytes, deals[c->deal]);
     for (int i = 0; i < c->n_regions; i++) {
-        printf(" region %d %s", i, sim_scheme_name(c->scheme[i]));
+        printf(" region %d %s", i, sim_scheme_name(c->first_scheme[i]));
     }
     printf("\n  schedule: %s, stay %u%%, mood %u, poll %u%%, hold %u%% for %u, pieces %u%%, staged "
            "%u%%, %s, %u ns a step, fair from step %u\n",

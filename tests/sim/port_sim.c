@@ -84,6 +84,35 @@ void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t p
     sim_point_after(port);
 }
 
+static void drop_alarms(struct hth_port *port, const struct hth_region *region)
+{
+    struct sim_message **at = &port->from[port->pe].head;
+    while (*at != NULL) {
+        struct sim_message *entry = *at;
+        if (entry->region == region) {
+            *at = entry->next;
+            port->n_inbox--;
+            sim_memory_free(port->world, entry, sizeof *entry);
+        } else {
+            at = &entry->next;
+        }
+    }
+}
+
+static bool none_rings(const void *port)
+{
+    return ((const struct hth_port *)port)->ringing == 0;
+}
+
+void hth_port_alarm_cancel(struct hth_port *port, struct hth_region *region)
+{
+    sim_point(port);
+    drop_alarms(port, region);
+    sim_block_on(port, none_rings, port);
+    drop_alarms(port, region); /* one that rang may have set another */
+    sim_point_after(port);
+}
+
 void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
 {
     struct sim_world *world = port->world;
@@ -103,7 +132,9 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
     actor->in_handler = true;
     if (entry->region != NULL) { /* perhaps beside a handler */
         sim_trace(world, port->pe, SIM_EV_ALARM, (int)entry->region->id, entry->page, 0, 0, 0);
+        port->ringing++;
         hth_coherence_alarm(port->coherence, entry->region, entry->page);
+        port->ringing--;
         sim_memory_free(world, entry, sizeof *entry);
         actor->in_handler = false;
         return;

@@ -67,7 +67,8 @@ static void print_op(const struct sim_world *world, const struct sim_op *op)
         break;
     case SIM_BARRIER:
         forget = &world->program.forget[op->which];
-        printf("barrier %u%s", op->which, forget->yes ? "+forget" : "");
+        printf("barrier %u%s%s", op->which, forget->yes ? "+forget" : "",
+               world->program.change[op->which].yes ? "+change" : "");
         break;
     case SIM_PAUSE:
         printf("pause %u", op->bytes);
@@ -93,6 +94,11 @@ void sim_program_print(const struct sim_world *world)
     }
     for (int i = 0; i < world->config.n_barriers; i++) {
         const struct sim_forget *forget = &program->forget[i];
+        const struct sim_change *change = &program->change[i];
+        if (change->yes) {
+            printf("  change at barrier %d: region %d becomes %s%s\n", i, change->region,
+                   sim_scheme_name(change->to), change->disturbed ? ", disturbed" : "");
+        }
         if (forget->yes) {
             static const char *const deals[] = {"block", "cyclic", "fixed"};
             printf(

@@ -46,7 +46,8 @@ struct sim_config {
     int n_pes, n_threads; /* threads: of all PEs */
     int threads_of[SIM_PES_MAX];
     int n_regions;
-    enum sim_scheme scheme[SIM_REGIONS_MAX];
+    enum sim_scheme scheme[SIM_REGIONS_MAX]; /* now: a program may change it */
+    enum sim_scheme first_scheme[SIM_REGIONS_MAX];
     uint64_t page_bytes, collective_pages, solo_pages;
     enum hth_deal deal;
     int fixed_pe;
@@ -68,7 +69,8 @@ struct sim_config {
     int n_groups, n_locks, n_barriers;
     unsigned ops_max; /* of a thread and phase */
     unsigned evict_weight, fence_weight, zero_weight, write_weight, same_percent, back_percent,
-        local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight;
+        local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight,
+        change_percent;
     int values; /* of a byte: 256, or few, so that states recur */
 };
 
@@ -118,6 +120,13 @@ struct sim_forget {
     struct hth_extent extent; /* as it is dealt afterwards */
 };
 
+/* A region's protocol changed after a barrier. */
+struct sim_change {
+    bool yes, disturbed; /* disturbed: other threads release and acquire meanwhile */
+    int region;
+    enum sim_scheme to;
+};
+
 struct sim_program {
     int n_spans, n_bytes, n_units;
     struct sim_span spans[SIM_SPANS_MAX];
@@ -127,6 +136,7 @@ struct sim_program {
     int pe_of[SIM_THREADS_MAX];
     bool each[SIM_BARRIERS_MAX][SIM_PES_MAX]; /* every thread fences for itself */
     struct sim_forget forget[SIM_BARRIERS_MAX];
+    struct sim_change change[SIM_BARRIERS_MAX];
 };
 
 /* --- the oracle (oracle.c) -------------------------------------------------------------------- */
@@ -240,6 +250,7 @@ struct hth_port {
     struct hth_coherence *coherence;
     uint64_t notified;
     bool handling;
+    unsigned ringing; /* alarms that are being handled */
     unsigned n_inbox;
     struct sim_channel *from; /* n_pes */
     struct sim_rma *rma;      /* SIM_RMA_MAX, in order of issue */
@@ -256,7 +267,7 @@ struct hth_port {
 struct sim_barrier {
     int threads_in[SIM_PES_MAX];
     bool passed[SIM_PES_MAX];
-    int pes_in, pes_forgot, pes_out;
+    int pes_in, pes_forgot, pes_out, pes_changing[3];
     struct sim_clock clock;
 };
 
@@ -424,6 +435,7 @@ void sim_mark_release(struct sim_actor *actor);
 void sim_check_release(struct sim_actor *actor);
 void sim_check_acquired(struct hth_port *port);
 void sim_check_quiet(struct sim_world *world);
+void sim_check_plain(struct sim_world *world, int pe, int region); /* check_change.c */
 int sim_home_of(struct sim_world *world, int region, uint64_t page);
 /* check_sequential.c */
 bool sim_ledger_has(struct sim_world *world, int region, uint64_t page, int home, int pe);

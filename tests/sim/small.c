@@ -100,6 +100,7 @@ static void make_world(struct sim_world *world, const struct small *small,
                                         .n_locks = 2,
                                         .values = 4};
     world->config.scheme[0] = explore->scheme;
+    world->config.first_scheme[0] = explore->scheme;
     world->config.step_ns = 1;
     for (int i = 0; i < small->n_threads; i++) {
         world->config.threads_of[small->pe_of[i]]++;

@@ -249,12 +249,39 @@ static void forget(struct sim_actor *actor, struct sim_barrier *barrier,
     }
 }
 
+/* As hth_region_change does it. */
+static void change(struct sim_actor *actor, struct sim_barrier *barrier,
+                   const struct sim_change *what)
+{
+    struct sim_world *world = actor->world;
+    struct hth_port *port = port_of(actor);
+    struct hth_region *region = &port->region[what->region];
+    int n = sim_n_pes(world);
+    begin(actor, "change");
+    hth_coherence_change_begin(port->coherence, region);
+    hth_coherence_change_drop(port->coherence, region, 0, region->n_pages);
+    barrier->pes_changing[0]++;
+    wait_count(actor, &barrier->pes_changing[0], n);
+    hth_coherence_change_reset(port->coherence, region, 0, region->n_pages);
+    barrier->pes_changing[1]++;
+    wait_count(actor, &barrier->pes_changing[1], n);
+    world->config.scheme[what->region] = what->to;
+    hth_coherence_change_end(port->coherence, region,
+                             what->to == SIM_UPDATE ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE,
+                             what->to == SIM_SEQUENTIAL ? HEARTH_SEQUENTIAL : HEARTH_RELEASE);
+    sim_check_plain(world, actor->pe, what->region);
+    barrier->pes_changing[2]++;
+    wait_count(actor, &barrier->pes_changing[2], n);
+    end(actor);
+}
+
 /* One thread, the last of its PE to come, fences for all; or each does so for itself. */
 static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
 {
     struct sim_world *world = actor->world;
     struct sim_barrier *barrier = &world->barriers[op->which];
     const struct sim_forget *what = &world->program.forget[op->which];
+    const struct sim_change *into = &world->program.change[op->which];
     int pe = actor->pe, threads = world->config.threads_of[pe];
     bool each = world->program.each[op->which][pe];
     sim_point(port_of(actor));
@@ -275,7 +302,16 @@ static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
         if (last && what->yes) {
             forget(actor, barrier, what);
         }
+        if (last && into->yes) {
+            change(actor, barrier, into);
+        }
         barrier->passed[pe] = barrier->passed[pe] || last;
+    }
+    if (!last && into->yes && into->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* the change begins */
+        release(actor);
+        acquire(actor);
+        release(actor);
     }
     if (!each) {
         sim_block_on(port_of(actor), is_true, &barrier->passed[pe]);
