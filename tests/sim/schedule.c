@@ -259,6 +259,10 @@ static struct sim_actor *pick(struct sim_world *world, struct sim_actor *running
     if (actor == NULL && let_time_pass(world)) {
         actor = pick_once(world, running);
     }
+    if (actor == NULL && world->litmus.test != NULL && !world->litmus.impatient) {
+        world->litmus.impatient = true;
+        actor = pick_once(world, running);
+    }
     return actor;
 }
 

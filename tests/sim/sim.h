@@ -15,6 +15,7 @@
 
 #include "coroutine.h"
 #include "homes.h"
+#include "litmus_case.h"
 #include "protocol/coherence.h"
 #include "rng.h"
 
@@ -88,7 +89,10 @@ enum sim_op_kind {
     SIM_EVICT,
     SIM_ZERO, /* hth_coherence_zero at the home */
     SIM_BARRIER,
-    SIM_PAUSE /* compute */
+    SIM_PAUSE,        /* compute */
+    SIM_LITMUS_LOAD,  /* which: the variable; offset: the register, or FINALS + .., or FIRST */
+    SIM_LITMUS_STORE, /* offset: the value */
+    SIM_LITMUS_LINGER /* until the variable has come to its home, at most `bytes` steps */
 };
 
 enum sim_write_how { SIM_NEW, SIM_SAME, SIM_BACK }; /* BACK: what the byte held before that */
@@ -158,10 +162,11 @@ enum sim_invariant {
     SIM_INV_READ = 4,
     SIM_INV_QUIET = 5,
     SIM_INV_PROGRESS = 6,
-    SIM_INV_ACQUIRE = 7,  /* 3, seen from the other end: what was taken is unmapped */
-    SIM_INV_CONTRACT = 8, /* port.h's rules for its callers */
-    SIM_INV_DIED = 9,     /* hth_port_die, or a crash */
-    SIM_INV_WORKLOAD = 10 /* a bug of the simulator: the program races */
+    SIM_INV_ACQUIRE = 7,   /* 3, seen from the other end: what was taken is unmapped */
+    SIM_INV_CONTRACT = 8,  /* port.h's rules for its callers */
+    SIM_INV_DIED = 9,      /* hth_port_die, or a crash */
+    SIM_INV_WORKLOAD = 10, /* a bug of the simulator: the program races */
+    SIM_INV_LITMUS = 11    /* an outcome that the litmus table forbids */
 };
 
 struct sim_failure {
@@ -278,6 +283,7 @@ struct sim_world {
     struct sim_config config;
     struct sim_program program;
     struct sim_rng rng;
+    struct sim_litmus litmus;
     struct sim_context main;
     struct sim_actor *actors, *running;
     int n_actors, threads_left, cursor;
@@ -321,6 +327,7 @@ struct sim_options {
 /* All that a run follows from. */
 struct sim_case {
     struct sim_options options;
+    int litmus; /* 0: none; else 1 + the combination */
     uint64_t seed, schedule_seed;
     uint8_t dropped[SIM_UNITS_MAX / 8]; /* operations left out of the program */
 };
@@ -329,7 +336,8 @@ struct sim_case {
 struct sim_case sim_case_of_seed(uint64_t seed, const struct sim_options *options);
 /* Run it in `world`; the caller looks at the world and then calls sim_world_fini. */
 bool sim_case_run(struct sim_world *world, const struct sim_case *what, bool tracing);
-/* "seed", or "seed:schedule seed:dropped operations". */
+/* "seed", or "seed:schedule seed:dropped operations"; of a litmus test with its name and a colon
+ * before. */
 void sim_case_print(const struct sim_case *what);
 bool sim_case_parse(struct sim_case *what, const char *text);
 
@@ -343,6 +351,7 @@ void sim_shrink(struct sim_world *world, struct sim_case *what, double seconds);
 
 /* config.c */
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options);
+void sim_config_draw_schedule(struct sim_config *config, struct sim_rng *rng);
 const char *sim_scheme_name(enum sim_scheme scheme);
 void sim_config_print(const struct sim_config *config);
 
