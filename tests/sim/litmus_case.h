@@ -70,6 +70,14 @@ void sim_litmus_load(struct sim_actor *actor, const struct sim_op *op, const uin
 void sim_litmus_linger(struct sim_actor *actor, const struct sim_op *op);
 void sim_litmus_store(struct sim_actor *actor, const struct sim_op *op, uint8_t *at);
 
+/* --- litmus_small.c --- */
+
+/* Small variants of the tests in all their orders, as many as the time allows; an exit code. */
+int sim_litmus_explore(struct sim_world *world, const struct sim_options *options,
+                       const char *filter, uint64_t seed, double seconds, bool histogram);
+/* A run of those is over: what all PEs would see now, and the verdict. */
+void sim_litmus_end(struct sim_world *world);
+
 /* --- litmus_run.c --- */
 
 struct sim_litmus_options {

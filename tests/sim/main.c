@@ -8,7 +8,9 @@
 
 #include "sim.h"
 
-enum mode { SWARM, LITMUS, EXHAUSTIVE, PREEMPT };
+enum mode { SWARM, LITMUS, LITMUS_ALL, EXHAUSTIVE, LARGER, PREEMPT, MODES };
+static const char *const modes[MODES] = {"swarm",      "litmus", "litmus-all",
+                                         "exhaustive", "larger", "preempt"};
 
 struct arguments {
     struct sim_options options;
@@ -31,8 +33,9 @@ static const struct argp_option options[] = {
     {"pes", 'p', "N", 0, "Fix the number of PEs, 2 to 80", 0},
     {"steps", 'k', "N", 0, "Steps before the schedule turns fair (default: from the seed)", 0},
     {"protocol", 'P', "NAME", 0, "invalidate, update, sequential or any (default)", 0},
-    {"mode", 'm', "NAME", 0, "swarm (default), litmus, exhaustive, preempt", 0},
-    {"litmus", 'l', "TEXT", 0, "Mode litmus, only the tests with this in their names", 0},
+    {"mode", 'm', "NAME", 0, "swarm (default), litmus, litmus-all, exhaustive, larger, preempt", 0},
+    {"litmus", 'l', "TEXT", 0,
+     "Mode litmus (or litmus-all), only the tests with this in their names", 0},
     {"histogram", 'H', NULL, 0, "Mode litmus: print the outcomes of each test", 0},
     {"replay", 'r', "CASE", 0, "Run one case, as a failure printed it, and tell its story", 0},
     {"seeds", 'f', "FILE", 0, "First run the cases of FILE, one a line", 0},
@@ -57,9 +60,8 @@ static bool parse_protocol(struct sim_options *to, const char *text)
 
 static bool parse_mode(struct arguments *a, const char *text)
 {
-    static const char *const names[] = {"swarm", "litmus", "exhaustive", "preempt"};
-    for (unsigned i = 0; i < 4; i++) {
-        if (strcmp(text, names[i]) == 0) {
+    for (unsigned i = 0; i < MODES; i++) {
+        if (strcmp(text, modes[i]) == 0) {
             a->mode = (enum mode)i;
             return true;
         }
@@ -114,7 +116,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         a->quiet = true;
         break;
     case 'l':
-        a->mode = LITMUS;
+        a->mode = a->mode == LITMUS_ALL ? LITMUS_ALL : LITMUS;
         a->filter = text;
         break;
     case 'H':
@@ -275,11 +277,20 @@ int main(int argc, char **argv)
         printf("%d passed, %d failed\n", ok, !ok);
         return !ok;
     }
-    if (a.mode == LITMUS) {
+    switch (a.mode) {
+    case LITMUS:
         return litmus(&a);
-    }
-    if (a.mode != SWARM) {
-        return sim_small_worlds(&world, &a.options, a.mode == PREEMPT, a.seed, a.seconds);
+    case LITMUS_ALL:
+        return sim_litmus_explore(&world, &a.options, a.filter, a.seed, a.seconds, a.histogram);
+    case EXHAUSTIVE:
+        return sim_small_worlds(&world, &a.options, SIM_SMALL, a.seed, a.seconds);
+    case LARGER:
+        return sim_small_worlds(&world, &a.options, SIM_LARGER, a.seed, a.seconds);
+    case PREEMPT:
+        return sim_small_worlds(&world, &a.options, SIM_DELAYED, a.seed, a.seconds);
+    case SWARM:
+    case MODES:
+        break;
     }
     return swarm(&a);
 }

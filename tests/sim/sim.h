@@ -202,6 +202,8 @@ struct sim_actor {
     void *live;    /* exploring: its stack matters from here up */
     uint64_t seen; /* notifications when it last looked */
     bool in_handler;
+    bool fresh;      /* it has just taken a message up */
+    bool shown;      /* since its last scheduling point it has done what others can see */
     int short_locks; /* held */
     uint32_t weight, priority;
     uint64_t since_turn; /* fair turns since the fault, release or acquire under way began */
@@ -310,8 +312,8 @@ struct sim_world {
     struct sim_failure failure;
     bool tracing;
     const uint8_t *dropped; /* SIM_UNITS_MAX bits */
-    /* Not NULL: all orders are explored. Returns one of n options; `free`: no preemption. */
-    int (*choose)(struct sim_world *world, int n, const bool *free);
+    /* Not NULL: all orders are explored. Returns one of n options; the first: no delay. */
+    int (*choose)(struct sim_world *world, int n);
     int chosen_detail; /* of a network: the operation; of a handler: the channel; -1: any */
     uint64_t schedule_seed;
     struct sim_memory *memory; /* live allocations (memory.c) */
@@ -342,9 +344,13 @@ void sim_case_print(const struct sim_case *what);
 bool sim_case_parse(struct sim_case *what, const char *text);
 
 /* small.c */
+enum sim_small_set { SIM_SMALL, SIM_LARGER, SIM_DELAYED };
 /* `seconds` for each kind of small world. Prints what it did; returns an exit code. */
-int sim_small_worlds(struct sim_world *world, const struct sim_options *options, bool preempt,
-                     uint64_t seed, double seconds);
+int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
+                     enum sim_small_set set, uint64_t seed, double seconds);
+/* An empty world in which all orders can be explored; its program is made between the two. */
+void sim_small_begin(struct sim_world *world, enum sim_scheme scheme, int n_pes);
+void sim_small_end(struct sim_world *world);
 
 /* shrink.c */
 void sim_shrink(struct sim_world *world, struct sim_case *what, double seconds);
@@ -366,10 +372,13 @@ void sim_world_fini(struct sim_world *world);
 /* Run to the end or to a failure; returns whether all is well. */
 bool sim_world_run(struct sim_world *world);
 
-/* explore.c: every order of a small program, or every one with few preemptions */
+/* explore.c: every order of a small program, or every one with few delays. The actor that runs goes
+ * on, and when it must wait the next in turn does; each that is passed over for another costs a
+ * delay. (Delay bounding: Emmi, Qadeer and Rakamaric, POPL 2011. A preemption is a delay or more.)
+ */
 struct sim_explore {
     enum sim_scheme scheme;
-    int preemptions; /* -1: any number */
+    int delays;      /* -1: any number */
     double deadline; /* sim_now() then */
     uint64_t states, runs;
     bool complete;     /* out: all orders were seen */
@@ -390,7 +399,7 @@ size_t sim_arena_used(void);
 /* What the search over all orders must save besides the arena: the free lists. */
 void sim_memory_save(void *to);
 void sim_memory_restore(const void *from);
-enum { SIM_MEMORY_SAVED_BYTES = 256, SIM_SMALL_BYTES = 2048 };
+enum { SIM_MEMORY_SAVED_BYTES = 1024, SIM_SMALL_BYTES = 2048 };
 uint8_t *sim_stack(int index, size_t *bytes_out);
 void *sim_memory_new(struct sim_world *world, size_t bytes);
 void sim_memory_free(struct sim_world *world, void *memory, size_t bytes);
