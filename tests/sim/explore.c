@@ -168,7 +168,7 @@ static uint64_t state_hash(const struct explorer *e, uint64_t hash, int budget)
 static void grow(struct explorer *e)
 {
     uint64_t old_slots = e->n_slots, *old = e->seen;
-    e->n_slots = old_slots == 0 ? 1u << 16 : 2 * old_slots;
+    e->n_slots = old_slots == 0 ? 1u << 12 : 2 * old_slots;
     e->seen = calloc(e->n_slots, sizeof *e->seen);
     if (e->seen == NULL) {
         abort();

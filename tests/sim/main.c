@@ -283,11 +283,11 @@ int main(int argc, char **argv)
     case LITMUS_ALL:
         return sim_litmus_explore(&world, &a.options, a.filter, a.seed, a.seconds, a.histogram);
     case EXHAUSTIVE:
-        return sim_small_worlds(&world, &a.options, SIM_SMALL, a.seed, a.seconds);
+        return sim_small_worlds(&world, &a.options, SIM_SMALL, a.seed, a.seconds, a.quiet);
     case LARGER:
-        return sim_small_worlds(&world, &a.options, SIM_LARGER, a.seed, a.seconds);
+        return sim_small_worlds(&world, &a.options, SIM_LARGER, a.seed, a.seconds, a.quiet);
     case PREEMPT:
-        return sim_small_worlds(&world, &a.options, SIM_DELAYED, a.seed, a.seconds);
+        return sim_small_worlds(&world, &a.options, SIM_DELAYED, a.seed, a.seconds, a.quiet);
     case SWARM:
     case MODES:
         break;

@@ -347,7 +347,7 @@ bool sim_case_parse(struct sim_case *what, const char *text);
 enum sim_small_set { SIM_SMALL, SIM_LARGER, SIM_DELAYED };
 /* `seconds` for each kind of small world. Prints what it did; returns an exit code. */
 int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
-                     enum sim_small_set set, uint64_t seed, double seconds);
+                     enum sim_small_set set, uint64_t seed, double seconds, bool quiet);
 /* An empty world in which all orders can be explored; its program is made between the two. */
 void sim_small_begin(struct sim_world *world, enum sim_scheme scheme, int n_pes);
 void sim_small_end(struct sim_world *world);

@@ -153,6 +153,7 @@ static void tell_small(struct sim_world *world, const struct small *small,
 
 struct totals {
     uint64_t programs, complete, states, runs, failed;
+    bool quiet;
 };
 
 static void try_small(struct sim_world *world, const struct small *small,
@@ -225,6 +226,9 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
             return false;
         }
     }
+    if (totals->quiet) {
+        return true;
+    }
     char bound[48] = "";
     if (explore.delays >= 0) {
         snprintf(bound, sizeof bound, " with up to %d delays", explore.delays);
@@ -250,9 +254,9 @@ static const struct shape shapes[][4] = {
     [SIM_DELAYED] = {{2, {1, 2}, 2, 2}, {3, {1, 1, 1}, 2, 2}, {3, {1, 2, 1}, 1, 2}}};
 
 int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
-                     enum sim_small_set set, uint64_t seed, double seconds)
+                     enum sim_small_set set, uint64_t seed, double seconds, bool quiet)
 {
-    struct totals totals = {0};
+    struct totals totals = {.quiet = quiet};
     double start = sim_now();
     for (int scheme = 0; scheme < 3; scheme++) {
         for (const struct shape *shape = shapes[set]; shape->n_pes > 0 && totals.failed == 0;
@@ -266,8 +270,11 @@ int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
         }
     }
     double took = sim_now() - start + 1e-9;
-    printf("%" PRIu64 " states in %.1f s: %.0f a second, %.0f schedules a second\n", totals.states,
-           took, (double)totals.states / took, (double)totals.runs / took);
+    printf("%s: %" PRIu64 " programs, %" PRIu64 " in all their orders%s, %" PRIu64
+           " states in %.1f s: %.0f a second, %.0f schedules a second\n",
+           (const char *[]){"small", "larger", "middle"}[set], totals.programs, totals.complete,
+           set == SIM_DELAYED ? " of few delays" : "", totals.states, took,
+           (double)totals.states / took, (double)totals.runs / took);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", totals.programs - totals.failed,
            totals.failed);
     return totals.failed > 0;
