@@ -60,7 +60,7 @@ static unsigned or_none(struct sim_rng *rng, unsigned none_percent, unsigned fir
     return sim_chance(rng, none_percent) ? 0 : sim_between(rng, first, last);
 }
 
-static void draw_schedule(struct sim_config *config, struct sim_rng *rng)
+void sim_config_draw_schedule(struct sim_config *config, struct sim_rng *rng)
 {
     config->strategy = sim_chance(rng, 70) ? SIM_MOODS : SIM_PRIORITIES;
     config->stay_percent = or_none(rng, 40, 20, 90);
@@ -129,7 +129,7 @@ void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_
     config->n_pes = options->pes > 0 ? options->pes : pes;
     draw_threads(config, &rng);
     draw_regions(config, &rng);
-    draw_schedule(config, &rng);
+    sim_config_draw_schedule(config, &rng);
     draw_program(config, &rng);
     struct sim_rng more = {seed * 4 + 3};
     draw_sequential(config, &more, options->scheme);

@@ -60,26 +60,38 @@ static void fault(struct sim_actor *actor, int region, uint64_t page, bool write
 }
 
 /* Until the view allows it: on return the access happens in the same step. */
-static uint8_t *reach(struct sim_actor *actor, const struct sim_span *span, bool write)
+static uint8_t *reach(struct sim_actor *actor, int region, uint32_t page, uint32_t offset,
+                      bool write)
 {
     struct hth_port *port = port_of(actor);
     const enum hth_view need = write ? HTH_VIEW_WRITE : HTH_VIEW_READ;
     for (;;) {
         sim_point(port);
-        if (port->view[span->region][span->page] >= need) {
+        if (port->view[region][page] >= need) {
             break;
         }
-        fault(actor, span->region, span->page, write);
+        fault(actor, region, page, write);
     }
     actor->serving = false;
     actor->doing = NULL;
-    return hth_frame(&port->region[span->region], span->page) + span->offset;
+    return hth_frame(&port->region[region], page) + offset;
+}
+
+static uint8_t *reach_span(struct sim_actor *actor, const struct sim_span *span, bool write)
+{
+    return reach(actor, span->region, span->page, span->offset, write);
+}
+
+static uint8_t *reach_var(struct sim_actor *actor, const struct sim_op *op, bool write)
+{
+    const struct sim_litmus_var *var = &actor->world->litmus.vars[op->which];
+    return reach(actor, 0, var->page, var->offset, write);
 }
 
 static void load(struct sim_actor *actor, const struct sim_op *op)
 {
     const struct sim_span *span = &actor->world->program.spans[op->which];
-    const uint8_t *at = reach(actor, span, false);
+    const uint8_t *at = reach_span(actor, span, false);
     for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
         sim_trace(actor->world, actor->pe, SIM_EV_LOAD, span->region, span->page, span->offset + i,
                   at[i], 0);
@@ -109,7 +121,7 @@ static void store(struct sim_actor *actor, const struct sim_op *op)
 {
     struct sim_world *world = actor->world;
     const struct sim_span *span = &world->program.spans[op->which];
-    uint8_t *at = reach(actor, span, true);
+    uint8_t *at = reach_span(actor, span, true);
     for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
         int index = span->first_byte + (int)i;
         at[i] = new_value(world, &world->bytes[index], (enum sim_write_how)op->how);
@@ -403,6 +415,15 @@ static void do_op(struct sim_actor *actor, const struct sim_op *op)
         for (unsigned i = 0; i < op->bytes; i++) {
             sim_point(port_of(actor));
         }
+        break;
+    case SIM_LITMUS_LOAD:
+        sim_litmus_load(actor, op, reach_var(actor, op, false));
+        break;
+    case SIM_LITMUS_LINGER:
+        sim_litmus_linger(actor, op);
+        break;
+    case SIM_LITMUS_STORE:
+        sim_litmus_store(actor, op, reach_var(actor, op, true));
         break;
     }
 }
