@@ -12,6 +12,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ static void must(struct run *run, int rc, const char *call)
 {
     if (rc && !run->failed) {
         fprintf(stderr, "PE %d: %s: %s\n", run->pe, call, hearth_error_message());
+        exit(3); /* the others would wait for us: mpirun ends them */
         run->failed = true;
     }
 }

@@ -50,7 +50,8 @@ void lt_share_handles(uint64_t *handles, unsigned n)
 {
     MPI_Request request;
 
-    MPI_Iallreduce(MPI_IN_PLACE, handles, (int)n, MPI_UINT64_T, MPI_MAX, comm, &request);
+    /* All but one have 0. Not MPI_MAX: MPICH 4.0 compares unsigned numbers as signed. */
+    MPI_Iallreduce(MPI_IN_PLACE, handles, (int)n, MPI_UINT64_T, MPI_BOR, comm, &request);
     wait_for(&request);
 }
 
