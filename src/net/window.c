@@ -243,6 +243,11 @@ void hth_words_destroy(struct hth_words *words)
     }
 }
 
+const char *hth_window_kind(void)
+{
+    return alone() ? "none: one PE is alone" : "windows";
+}
+
 uint64_t *hth_words_mine(const struct hth_words *words)
 {
     return windows[words->window].mine + words->first;

@@ -19,6 +19,9 @@
 int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words);
 void hth_window_stop(void); /* collective, blocking */
 
+/* How one-sided operations are done, for hearth-info. */
+const char *hth_window_kind(void);
+
 void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes);
 void hth_window_put(int pe, uint64_t offset, const void *from, size_t bytes);
 void hth_window_flush(int pe);
