@@ -26,7 +26,7 @@
 
 #include <hearth_mpi.h>
 
-#define HTH_EXIT_EARLY 86 /* the job's exit code if the PE's was 0 */
+#define EXIT_EARLY 86 /* the job's exit code if the PE's was 0 */
 
 static bool started; /* once and for all */
 static pid_t pid;    /* ours, not a forked child's */
@@ -156,7 +156,7 @@ static void on_early_exit(int status, void *unused)
                 status);
     }
     fflush(NULL); /* what exit would do after us */
-    hth_comm_abort(status != 0 ? status : HTH_EXIT_EARLY);
+    hth_comm_abort(status != 0 ? status : EXIT_EARLY);
 }
 
 static int start_all(void)

@@ -15,13 +15,13 @@
 #define YIELDS      40
 #define EMPTY_POLLS 3 /* the first only pulls a message in */
 
-/* A sleep is bounded by an eighth of what the wait has lasted, so that a long one costs little and
- * none becomes much longer for it, and that within these. */
+/* A sleep is bounded by an eighth of the time since the thread began to wait, or was last rung for,
+ * so that a long wait costs little and none becomes much longer for it; and that within these.
+ * Since it was rung for: what rang may go on without a bell (a message in pieces). */
 #define NAP_NS       50000 /* where something may happen that rings no bell */
 #define NAP_NS_MAX   1000000
 #define SLEEP_NS     1000000 /* elsewhere: the safety net under a ring that is not about a message */
 #define SLEEP_NS_MAX 10000000
-#define IDLE_NS_MAX  10000000 /* the progress thread's */
 
 static struct hth_progress_config config;
 static pthread_t thread;
@@ -137,8 +137,19 @@ static long clamp_ns(uint64_t ns, long least, long most)
     return ns < (uint64_t)least ? least : ns > (uint64_t)most ? most : (long)ns;
 }
 
+/* How long to sleep at most. *quiet_since_ns: 0 at first, and after a ring. */
+static long bound_ns(uint64_t *quiet_since_ns)
+{
+    uint64_t now = now_ns();
+    if (*quiet_since_ns == 0) {
+        *quiet_since_ns = now;
+    }
+    uint64_t part = (now - *quiet_since_ns) / 8;
+    return unrung() ? clamp_ns(part, NAP_NS, NAP_NS_MAX) : clamp_ns(part, SLEEP_NS, SLEEP_NS_MAX);
+}
+
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
-static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t waited_ns, uint32_t *seen)
+static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_ns, uint32_t *seen)
 {
     struct hth_bell *bell = config.bell;
     uint32_t first = atomic_load(&bell->rings);
@@ -153,13 +164,14 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t waited_ns, uin
             sched_yield();
         }
     }
-    long bound_ns = unrung() ? clamp_ns(waited_ns / 8, NAP_NS, NAP_NS_MAX)
-                             : clamp_ns(waited_ns / 8, SLEEP_NS, SLEEP_NS_MAX);
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, bound_ns);
+    sleep_on(bell, first, bound_ns(quiet_since_ns));
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
+    if (atomic_load(&bell->rings) != first) {
+        *quiet_since_ns = 0;
+    }
     return false;
 }
 
@@ -171,11 +183,12 @@ static void wait_long(bool (*ready)(void *), void *arg, const struct hth_wait *w
     if (watch->began_ns == 0) {
         watch->began_ns = now;
     }
+    uint64_t quiet_since_ns = watch->began_ns;
     for (bool done = false; !done; now = now_ns()) {
         if (no_sleep != NULL && no_sleep(arg)) {
             done = try_for(YIELDS, true, ready, arg, seen);
         } else {
-            done = sleep_once(ready, arg, now - watch->began_ns, seen);
+            done = sleep_once(ready, arg, &quiet_since_ns, seen);
         }
         if (!done && config.watch != NULL) {
             /* It may wait itself, and must be rung for then: this level of us does not poll. */
@@ -237,31 +250,29 @@ bool hth_progress_waited_for(void)
 
 static void serve_once(void)
 {
-    static uint64_t naps_since_ns; /* by the progress thread alone; 0: it does not nap */
+    static uint64_t quiet_since_ns; /* these two by the progress thread alone */
+    static bool was_unrung;
     struct hth_bell *bell = config.bell;
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
-    bool handled_any = false;
     while (empty < EMPTY_POLLS && atomic_load(&bell->polling) == 0) {
         int handled = poll();
         empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
-            handled_any = true;
         }
         if (handled == HTH_POLL_AGAIN) {
             sched_yield();
         }
     }
-    if (config.mode == HTH_PROGRESS_POLL || !config.all_here) {
-        sleep_on(bell, seen, NAP_NS);
-    } else if (unrung()) {
-        uint64_t now = now_ns();
-        naps_since_ns = handled_any || naps_since_ns == 0 ? now : naps_since_ns;
-        sleep_on(bell, seen, clamp_ns((now - naps_since_ns) / 8, NAP_NS, NAP_NS_MAX));
-    } else {
-        naps_since_ns = 0;
-        sleep_on(bell, seen, IDLE_NS_MAX);
+    if (unrung() != was_unrung) { /* a program thread has sent something, and computes */
+        was_unrung = !was_unrung;
+        quiet_since_ns = 0;
+    }
+    bool naps = config.mode == HTH_PROGRESS_POLL || !config.all_here;
+    sleep_on(bell, seen, naps ? NAP_NS : bound_ns(&quiet_since_ns));
+    if (atomic_load(&bell->rings) != seen) {
+        quiet_since_ns = 0;
     }
     if (config.idle != NULL) {
         config.idle();

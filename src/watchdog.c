@@ -18,12 +18,13 @@
 #include "region.h"
 #include "sync.h"
 
-#define ANSWER_NS   UINT64_C(1000000000) /* how long others may take to say what they know */
-#define SETTLE_NS   UINT64_C(200000000)  /* how long threads may take to see a SIGUSR2 */
-#define NAMES_MAX   8                    /* PEs named in a list; of the others, the number */
-#define SECOND_NS   UINT64_C(1000000000)
-#define DAY_SECONDS 86400
-#define SILENT      "no answer (stopped, gone, or stuck in MPI) from"
+#define ANSWER_NS     UINT64_C(1000000000) /* how long others may take to say what they know */
+#define SETTLE_NS     UINT64_C(200000000)  /* how long threads may take to see a SIGUSR2 */
+#define ASKED_AT_ONCE 256                  /* PEs: each question takes a message buffer */
+#define NAMES_MAX     8                    /* PEs named in a list; of the others, the number */
+#define SECOND_NS     UINT64_C(1000000000)
+#define DAY_SECONDS   86400
+#define SILENT        "no answer (stopped, gone, or stuck in MPI) from"
 
 static uint64_t patience_ns; /* 0: without end */
 
@@ -102,7 +103,10 @@ static int inquire(struct line *line, enum hth_question question, uint64_t about
     struct inquiry inquiry = {.than = than, .counts = counts};
     inquiry.named_list = (struct list){&inquiry.named, head, 0};
     inquiry.silent_list = (struct list){&inquiry.silent, SILENT, 0};
-    hth_ask_each(0, hth_comm_n_pes(), question, about, 0, ANSWER_NS, take, &inquiry);
+    for (int first = 0, n = hth_comm_n_pes(); first < n; first += ASKED_AT_ONCE) {
+        int some = n - first < ASKED_AT_ONCE ? n - first : ASKED_AT_ONCE;
+        hth_ask_each(first, some, question, about, 0, ANSWER_NS, take, &inquiry);
+    }
     end_list(&inquiry.named_list);
     end_list(&inquiry.silent_list);
     add(line, "%s%s", inquiry.named.text, inquiry.silent.text);
@@ -375,10 +379,7 @@ void hth_watchdog_start(uint64_t seconds)
 
 void hth_watchdog_stop(void)
 {
-    struct sigaction now, defaults = {.sa_handler = SIG_DFL};
-    if (sigaction(SIGUSR2, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
-        now.sa_handler == on_signal) { /* else the program has one by now */
-        sigaction(SIGUSR2, &defaults, NULL);
-    }
+    /* The handler stays, and does nothing any more: the default action would kill a PE that has
+     * left when somebody wants to know what the others wait for. */
     patience_ns = 0;
 }

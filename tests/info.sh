@@ -77,6 +77,13 @@ step "the mode is what was asked for" [ "$(grep -c 'progress thread: poll' "$wor
 step "two virtual nodes" [ "$(grep -c '^  node ' "$work/out")" = 2 ]
 unset HEARTH_NODE_PES HEARTH_WATCHDOG
 
+in_docs() {
+    for name in $variables; do
+        grep -q "^| \`$name\`" "$here/docs/design.md" || return 1
+    done
+}
+step "docs/design.md lists all variables" in_docs
+
 export HEARTH_PROGRESS=nonsense
 info "$build/hearth-info"
 step "a wrong value fails" [ $? -eq 1 ]

@@ -70,6 +70,10 @@ void hth_comm_blocking(bool begin)
 
 _Noreturn void hth_comm_abort(int code)
 {
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&begun)) {
+        _exit(code); /* some MPI's MPI_Abort calls exit, and that brought us here again */
+    }
     /* MPI_Abort may hang if this thread was interrupted inside MPI: then SIGALRM ends us, and
      * mpirun the others. */
     signal(SIGALRM, SIG_DFL);

@@ -132,9 +132,11 @@ for pes in 2 3; do
     ! grep -q watchdog "$output" || complain "the watchdog speaks unasked"
     judge "no watchdog, $pes PEs"
 
-    hang $pes own
-    ! grep -q watchdog "$output" || complain "the watchdog took the program's signal"
-    judge "the program's own SIGUSR2, $pes PEs"
+    for mode in own own-before; do
+        hang $pes $mode
+        ! grep -q watchdog "$output" || complain "the watchdog took the program's signal"
+        judge "the program's SIGUSR2 ($mode), $pes PEs"
+    done
 
     hang $pes child
     judge "a child that exits, $pes PEs"

@@ -133,12 +133,13 @@ static void hang_signal(void)
     hearth_barrier_all();
 }
 
-/* The program's own handler, installed after hearth_init, stays. */
-static void own_handler(void)
+/* The program's own handler stays, whether installed before hearth_init or after. */
+static void own_handler(bool before)
 {
     struct sigaction now;
 
-    signal(SIGUSR2, on_own);
+    if (!before)
+        signal(SIGUSR2, on_own);
     raise(SIGUSR2);
     must(n_own == 1, "the program's handler is called");
     hearth_barrier_all();
@@ -212,7 +213,9 @@ static void run(const char *mode)
     else if (strcmp(mode, "signal") == 0)
         hang_signal();
     else if (strcmp(mode, "own") == 0)
-        own_handler();
+        own_handler(false);
+    else if (strcmp(mode, "own-before") == 0)
+        own_handler(true);
     else if (strcmp(mode, "kill-barrier") == 0)
         lose_in_barrier();
     else if (strcmp(mode, "kill-lock") == 0)
@@ -239,6 +242,8 @@ int main(int argc, char **argv)
     struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
     struct hearth_region *region;
 
+    if (strcmp(mode, "own-before") == 0)
+        signal(SIGUSR2, on_own);
     if (hearth_init(&argc, &argv)) {
         fprintf(stderr, "%s\n", hearth_error_message());
         return 2;
