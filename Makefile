@@ -6,8 +6,14 @@ MAKEFLAGS += --no-builtin-rules
 
 CC      = gcc
 MPICC   ?= mpicc
+# make MPICC=mpicc.mpich: with MPICH, in a folder of its own.
+ifneq ($(findstring mpich,$(MPICC)),)
+MPIRUN  ?= mpirun.mpich
+B       ?= build/mpich
+else
 MPIRUN  ?= mpirun --oversubscribe
 B       ?= build
+endif
 PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
 VERSION := $(shell awk '/define HEARTH_VERSION_(MAJOR|MINOR|PATCH)/ {v = v s $$3; s = "."} END {print v}' include/hearth.h)
@@ -56,7 +62,7 @@ APPS       := $(B)/apps/heat $(B)/apps/heat_mpi $(B)/apps/make_picture
 ALL_C      := $(LIB_C) $(wildcard src/info/*.c tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
-.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi \
+.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi test-variants \
         test-litmus test-apps test-info test-install sim test-sim mutants models FORCE
 all: $(B)/libhearth.a $(B)/libhearth.so $(INFO) apps bench-programs
 help:
@@ -154,13 +160,15 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-litmus test-apps test-info test-install
+	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-litmus test-apps test-info test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
 	$(Q)$<
 test-mpi: $(MPI_TESTS)
 	$(Q)sh tests/mpi/run.sh $(B)
+test-variants: $(MPI_TESTS)
+	$(Q)VARIANTS=some sh tests/mpi/run_variants.sh $(B)
 test-litmus: $(B)/tests/litmus/litmus
 	$(Q)sh tests/litmus/run.sh $(B)
 test-apps: $(B)/apps/heat
@@ -190,6 +198,7 @@ models:
 SECONDS ?= 600
 soak: $(MPI_TESTS) $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
+	$(Q)sh tests/mpi/run_variants.sh $(B)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
 
 bench: deps

@@ -3,7 +3,12 @@
 # elsewhere name the packages and stop.
 set -u
 
-packages="gcc make pkg-config openmpi-bin libopenmpi-dev libhwloc-dev libcunit1-dev libpng-dev clang-format binutils"
+# MPICC=mpicc.mpich: MPICH instead of Open MPI.
+case ${MPICC:-mpicc} in
+*mpich*) mpi_run="mpirun.mpich mpich" mpi_cc="mpicc.mpich libmpich-dev" ;;
+*) mpi_run="mpirun openmpi-bin" mpi_cc="mpicc libopenmpi-dev" ;;
+esac
+packages="gcc make pkg-config ${mpi_run#* } ${mpi_cc#* } libhwloc-dev libcunit1-dev libpng-dev clang-format binutils"
 missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
 lib() { have pkg-config && pkg-config --exists "$1"; }
@@ -13,8 +18,8 @@ have gcc || want gcc
 have make || want make
 have ld || want binutils
 have pkg-config || want pkg-config
-have mpirun || want openmpi-bin
-have mpicc || want libopenmpi-dev
+have "${mpi_run% *}" || want "${mpi_run#* }"
+have "${mpi_cc% *}" || want "${mpi_cc#* }"
 lib hwloc || want libhwloc-dev
 lib cunit || want libcunit1-dev
 lib libpng || want libpng-dev

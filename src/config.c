@@ -22,12 +22,16 @@ static const struct choice consistencies[] = {{"", HTH_CONFIG_UNSET},
                                               {"release", HEARTH_RELEASE},
                                               {"sequential", HEARTH_SEQUENTIAL},
                                               {NULL, 0}};
+static const struct choice rmas[] = {
+    {"auto", HTH_RMA_AUTO}, {"window", HTH_RMA_WINDOW}, {"relay", HTH_RMA_RELAY}, {NULL, 0}};
 static const struct choice progress_modes[] = {{"auto", HTH_PROGRESS_AUTO},
                                                {"spin", HTH_PROGRESS_SPIN},
                                                {"doorbell", HTH_PROGRESS_DOORBELL},
                                                {"poll", HTH_PROGRESS_POLL},
                                                {NULL, 0}};
 static const struct choice switches[] = {{"0", 0}, {"1", 1}, {NULL, 0}};
+static const struct choice test_rmas[] = {
+    {"", HTH_TEST_RMA_NO}, {"late", HTH_TEST_RMA_LATE}, {"wrong", HTH_TEST_RMA_WRONG}, {NULL, 0}};
 static const struct choice levels[] = {{"none", HTH_LOG_NONE},   {"error", HTH_LOG_ERROR},
                                        {"warn", HTH_LOG_WARN},   {"info", HTH_LOG_INFO},
                                        {"debug", HTH_LOG_DEBUG}, {NULL, 0}};
@@ -78,6 +82,14 @@ static const struct row table[] = {
      consistencies,
      0,
      0},
+    {{"HEARTH_RMA", "auto, window, relay", "auto",
+      "how PEs reach each other's memory: by MPI's one-sided operations, or by messages; auto: by "
+      "messages where MPI's cannot be had"},
+     CHOICE,
+     FIELD(rma),
+     rmas,
+     0,
+     0},
     {{"HEARTH_PROGRESS", "auto, spin, doorbell, poll", "auto",
       "how the progress thread waits: without a pause (needs a core), on a futex that senders on "
       "this machine ring, or in naps of 50 us"},
@@ -107,10 +119,24 @@ static const struct row table[] = {
      switches,
      0,
      0},
-    {{"HEARTH_LOG", "none, error, warn, info, debug", "error", "what goes to standard error"},
+    {{"HEARTH_LOG", "none, error, warn, info, debug", "warn", "what goes to standard error"},
      CHOICE,
      FIELD(log),
      levels,
+     0,
+     0},
+    {{"HEARTH_TEST_DELAY_US", "microseconds", "0",
+      "for tests of Hearth: handle each message up to so much later than it came"},
+     BYTES,
+     FIELD(test_delay_us),
+     NULL,
+     0,
+     1000000},
+    {{"HEARTH_TEST_RMA", "late, wrong", "",
+      "for tests of Hearth: pretend that MPI's one-sided operations wait for the target, or err"},
+     CHOICE,
+     FIELD(test_rma),
+     test_rmas,
      0,
      0},
 };

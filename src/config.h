@@ -14,7 +14,10 @@ enum hth_progress_mode {
     HTH_PROGRESS_DOORBELL, /* it sleeps on a futex that senders on this machine ring */
     HTH_PROGRESS_POLL      /* it polls every 50 us */
 };
+enum hth_test_rma { HTH_TEST_RMA_NO, HTH_TEST_RMA_LATE, HTH_TEST_RMA_WRONG };
 enum hth_log_level { HTH_LOG_NONE, HTH_LOG_ERROR, HTH_LOG_WARN, HTH_LOG_INFO, HTH_LOG_DEBUG };
+
+enum hth_rma { HTH_RMA_AUTO, HTH_RMA_WINDOW, HTH_RMA_RELAY };
 
 /* An override that was not given. */
 #define HTH_CONFIG_UNSET (-1)
@@ -25,11 +28,14 @@ struct hth_config {
     uint64_t page_bytes;    /* overrides every region; 0: not */
     int64_t protocol;       /* overrides every region; enum hearth_protocol or HTH_CONFIG_UNSET */
     int64_t consistency;    /* likewise, enum hearth_consistency */
+    int64_t rma;            /* enum hth_rma */
     int64_t progress;       /* enum hth_progress_mode */
     int64_t node_pes;       /* PEs of a virtual node; 0: all that share the machine */
     uint64_t watchdog;      /* seconds; 0: off */
     int64_t stats;          /* print counters at hearth_finalize */
     int64_t log;            /* enum hth_log_level */
+    uint64_t test_delay_us; /* messages are handled up to so much later */
+    int64_t test_rma;       /* enum hth_test_rma */
 };
 
 /* Read the environment. 0, or HEARTH_EINVAL with the variable, its value and the accepted ones in

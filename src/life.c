@@ -55,7 +55,7 @@ static void on_alarm(uint32_t id, uint64_t page)
 static int poll_all(void)
 {
     int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
-    return alarms > 0 ? HTH_POLL_AGAIN : messages;
+    return alarms > 0 ? HTH_POLL_AGAIN : messages; /* which may say the same */
 }
 
 static struct hth_bell own_bell; /* where MPI shares no memory */
@@ -175,11 +175,11 @@ static int start_all(void)
         rc = reserve_addresses();
     }
     if (rc == HEARTH_OK) {
-        rc = together(hth_message_start(), "starting messages");
+        rc = together(hth_message_start(hth_job.config.test_delay_us), "starting messages");
     }
     if (rc == HEARTH_OK) {
         hth_comm_blocking(true);
-        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words());
+        rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words(), &hth_job.config);
     }
     if (rc == HEARTH_OK) {
         rc = hth_sync_start();

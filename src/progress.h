@@ -19,6 +19,7 @@ struct hth_bell {
     _Atomic uint32_t polling;            /* threads of the PE that will look at messages by
                                             themselves, so that nobody need be woken */
     _Atomic uint32_t sleeping;           /* threads of the PE in FUTEX_WAIT, or about to be */
+    _Atomic uint32_t tested;             /* the self-test of windows on this PE is over */
 };
 
 /* What a poll returns while an alarm is set: nobody may go to sleep over it. */

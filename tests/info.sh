@@ -35,8 +35,8 @@ has() {
 
 lists_all() {
     [ "$(echo "$variables" | wc -w)" -ge 9 ] || return 1
-    for name in $variables; do
-        has "^  $name=" || return 1
+    for variable in $variables; do
+        has "^  $variable=" || return 1
     done
 }
 
@@ -54,10 +54,10 @@ main_lines() {
 }
 
 step "alone" info "$build/hearth-info"
-main_lines 1 none alone
+main_lines 1 'not needed' alone
 # shellcheck disable=SC2086
 step "with 3 PEs" info ${MPIRUN:-mpirun --oversubscribe} -n 3 "$build/hearth-info"
-main_lines 3 '(windows|relay)' "3 PEs"
+main_lines 3 '(MPI windows|relay)' "3 PEs"
 step "3 PEs: one node" [ "$(grep -c '^  node ' "$work/out")" = 1 ]
 
 # Bound to a core where there are others, the program has it for itself.
@@ -78,8 +78,8 @@ step "two virtual nodes" [ "$(grep -c '^  node ' "$work/out")" = 2 ]
 unset HEARTH_NODE_PES HEARTH_WATCHDOG
 
 in_docs() {
-    for name in $variables; do
-        grep -q "^| \`$name\`" "$here/docs/design.md" || return 1
+    for variable in $variables; do
+        grep -q "^| \`$variable\`" "$here/docs/design.md" || return 1
     done
 }
 step "docs/design.md lists all variables" in_docs

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -82,6 +83,9 @@ _Noreturn void hth_comm_abort(int code)
     sigaddset(&unblock, SIGALRM);
     pthread_sigmask(SIG_UNBLOCK, &unblock, NULL);
     alarm(5);
+    /* A launcher may drop what was printed just before the job is aborted (MPICH's does). */
+    struct timespec time_to_forward = {0, 200000000};
+    nanosleep(&time_to_forward, NULL);
     MPI_Abort(MPI_COMM_WORLD, code);
     _exit(code);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alarm.h"
 #include "log.h"
 #include "net/comm.h"
 #include "net/mpi.h"
@@ -26,6 +27,9 @@ struct head {
 struct buffer {
     MPI_Request request;
     struct buffer *next;
+    /* While it is held back: */
+    uint64_t due_ns;
+    int from, bytes;
     _Alignas(64) union {
         struct head head;
         char pad[64];
@@ -42,6 +46,9 @@ static struct {
     unsigned next;      /* the receive that completes next: they match in the order posted */
     uint32_t *expected; /* by PE: the next message's sequence number */
     bool up;
+    uint64_t delay_ns;   /* for tests: messages are held back for up to so long */
+    uint64_t *due;       /* by PE: its last message's; they stay in order */
+    struct buffer *held; /* oldest first */
     hth_message_handler handlers[HTH_MESSAGE_KINDS];
 } in = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -169,10 +176,8 @@ static void post_receive(struct buffer *buffer)
                       MPI_ANY_SOURCE, TAG, hth_comm_world, &buffer->request));
 }
 
-static void handle(struct buffer *buffer, const MPI_Status *status)
+static void handle(struct buffer *buffer, int from, int bytes)
 {
-    int bytes = 0, from = status->MPI_SOURCE;
-    MPI_Get_count(status, MPI_BYTE, &bytes);
     if (bytes < HEAD_BYTES || buffer->head.kind >= HTH_MESSAGE_KINDS ||
         in.handlers[buffer->head.kind] == NULL) {
         hth_die("a message of %d bytes from PE %d is not one of ours", bytes, from);
@@ -186,24 +191,78 @@ static void handle(struct buffer *buffer, const MPI_Status *status)
     in.handlers[buffer->head.kind](from, buffer->payload, (size_t)bytes - HEAD_BYTES);
 }
 
+/* --- holding back, for tests: each message by a time of its own, in order within a pair of PEs ---
+ */
+
+static uint64_t random_delay(void)
+{
+    static uint64_t state = UINT64_C(0x9e3779b97f4a7c15); /* the mutex is held */
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (state >> 33) % (in.delay_ns + 1);
+}
+
+static void hold_back(struct buffer *buffer, int from, int bytes)
+{
+    uint64_t due = hth_alarm_now_ns() + random_delay();
+    struct buffer **end = &in.held;
+    in.due[from] = due > in.due[from] ? due : in.due[from];
+    buffer->due_ns = in.due[from];
+    buffer->from = from;
+    buffer->bytes = bytes;
+    buffer->next = NULL;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = buffer;
+}
+
+static int handle_held(void)
+{
+    uint64_t now = hth_alarm_now_ns();
+    int handled = 0;
+    for (struct buffer **at = &in.held; *at != NULL;) {
+        struct buffer *buffer = *at;
+        if (buffer->due_ns > now) {
+            at = &buffer->next;
+            continue;
+        }
+        *at = buffer->next;
+        handle(buffer, buffer->from, buffer->bytes);
+        hth_pool_put(buffer, sizeof *buffer);
+        handled++;
+    }
+    return in.held != NULL ? HTH_POLL_AGAIN : handled;
+}
+
+/* --- polling --- */
+
 int hth_message_poll(void)
 {
     if (pthread_mutex_trylock(&in.mutex) != 0) {
         return -1;
     }
     int handled = 0;
-    while (in.up && handled < AT_A_TIME) {
+    for (int i = 0; in.up && i < AT_A_TIME; i++) {
         struct buffer *buffer = in.ring[in.next];
-        int done = 0;
+        int done = 0, bytes = 0;
         MPI_Status status;
         HTH_MPI(MPI_Test(&buffer->request, &done, &status));
         if (!done) {
             break;
         }
-        handle(buffer, &status);
+        MPI_Get_count(&status, MPI_BYTE, &bytes);
+        if (in.delay_ns > 0) {
+            hold_back(buffer, status.MPI_SOURCE, bytes);
+            buffer = in.ring[in.next] = new_buffer();
+        } else {
+            handle(buffer, status.MPI_SOURCE, bytes);
+            handled++;
+        }
         post_receive(buffer);
         in.next = (in.next + 1) % RECEIVES;
-        handled++;
+    }
+    if (in.held != NULL) {
+        handled = handle_held();
     }
     if (atomic_load_explicit(&n_pending, memory_order_relaxed) > 0) {
         reap();
@@ -217,14 +276,16 @@ void hth_message_on(enum hth_message_kind kind, hth_message_handler handler)
     in.handlers[kind] = handler;
 }
 
-int hth_message_start(void)
+int hth_message_start(uint64_t delay_us)
 {
     if (hth_comm_n_pes() == 1) {
         return HEARTH_OK;
     }
     in.expected = calloc((size_t)hth_comm_n_pes(), sizeof *in.expected);
+    in.due = calloc((size_t)hth_comm_n_pes(), sizeof *in.due);
+    in.delay_ns = delay_us * 1000;
     out = calloc((size_t)hth_comm_n_pes(), sizeof *out);
-    if (in.expected == NULL || out == NULL) {
+    if (in.expected == NULL || in.due == NULL || out == NULL) {
         return hth_error(HEARTH_ENOMEM, "no memory for a table of %d PEs", hth_comm_n_pes());
     }
     for (int i = 0; i < RECEIVES; i++) {
@@ -249,6 +310,7 @@ void hth_message_stop(void)
             MPI_Wait(&in.ring[i]->request, MPI_STATUS_IGNORE);
         }
         free(in.expected);
+        free(in.due);
         free(out);
     }
     pthread_mutex_unlock(&in.mutex);

@@ -14,13 +14,16 @@ enum hth_message_kind {
     HTH_MESSAGE_COHERENCE,
     HTH_MESSAGE_QUESTION,
     HTH_MESSAGE_ANSWER,
+    HTH_MESSAGE_RELAY_REQUEST,
+    HTH_MESSAGE_RELAY_ANSWER,
     HTH_MESSAGE_KINDS
 };
 
 /* Handles a message that came from PE `from`. Must not wait. May send. */
 typedef void (*hth_message_handler)(int from, const void *message, size_t bytes);
 
-int hth_message_start(void); /* collective; 0 or an error, noted */
+/* Collective; 0 or an error, noted. delay_us: see HEARTH_TEST_DELAY_US. */
+int hth_message_start(uint64_t delay_us);
 /* No PE may send any more (a barrier between the last message and this). */
 void hth_message_stop(void);
 void hth_message_on(enum hth_message_kind kind, hth_message_handler handler);
@@ -33,7 +36,8 @@ void hth_message_drop(void *message);
 /* Are there messages that MPI has not let go of yet? */
 bool hth_message_unfinished(void);
 
-/* Handle what has come: how many messages; -1 if another thread is at it. */
+/* Handle what has come: how many messages; -1 if another thread is at it; HTH_POLL_AGAIN while some
+ * are held back. */
 int hth_message_poll(void);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <hearth.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "log.h"
 #include "net/comm.h"
 #include "net/mpi.h"
+#include "net/relay.h"
+#include "net/selftest.h"
 #include "vm/vm.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -22,6 +25,7 @@
 #define OPERANDS      512                 /* a thread's atomics between two flushes */
 
 static MPI_Win frames = MPI_WIN_NULL;
+static bool relayed; /* by messages, then, between PEs, and by plain atomics here */
 
 /* One PE alone has no window (MPI_Win_create fails there): the words are plain memory. */
 static struct words_window {
@@ -46,6 +50,9 @@ static int alone(void)
 
 /* --- starting --- */
 
+static char why[512]; /* the last failure here, for the message; by the one thread that starts */
+static char kind[600];
+
 static bool unified(MPI_Win window)
 {
     int *model, found = 0;
@@ -53,23 +60,20 @@ static bool unified(MPI_Win window)
     return found && *model == MPI_WIN_UNIFIED;
 }
 
-/* All PEs say how it went for them; what failed on one has failed on all. */
+/* All PEs say how it went for them; what failed on one has failed on all. `why` says why. */
 static int settle(int rc, MPI_Win *window, const char *what, const char *remedy)
 {
     char words[MPI_MAX_ERROR_STRING];
     int64_t mine = rc == MPI_SUCCESS ? HEARTH_OK : HEARTH_EMPI;
     if (rc == MPI_SUCCESS && !unified(*window)) {
-        hth_error(HEARTH_EMPI,
-                  "%s: MPI's windows are not of the unified memory model, and Hearth "
-                  "needs that",
-                  what);
+        snprintf(why, sizeof why, "%s: MPI's windows are not of the unified memory model", what);
         mine = HEARTH_ENOTSUP;
     } else if (rc != MPI_SUCCESS) {
-        hth_error(HEARTH_EMPI, "%s: %s. %s", what, hth_mpi_words(rc, words), remedy);
+        snprintf(why, sizeof why, "%s: %s. %s", what, hth_mpi_words(rc, words), remedy);
     }
     int worst = (int)hth_comm_min(mine);
     if (worst != HEARTH_OK && mine == HEARTH_OK) {
-        hth_error(worst, "%s failed on another PE", what);
+        snprintf(why, sizeof why, "%s failed on another PE", what);
     }
     return worst;
 }
@@ -81,10 +85,12 @@ static int start_frames(void *alias, uint64_t bytes)
         MPI_Win_set_errhandler(frames, MPI_ERRORS_RETURN);
     }
     int worst = settle(rc, &frames, "MPI_Win_create over the shared address range",
-                       "Hearth needs one-sided MPI: on one machine cross-memory attach, which some "
+                       "One-sided MPI needs, on one machine, cross-memory attach, which some "
                        "containers forbid (allow CAP_SYS_PTRACE)");
     if (worst == HEARTH_OK) {
         MPI_Win_lock_all(MPI_MODE_NOCHECK, frames);
+    } else {
+        frames = MPI_WIN_NULL; /* freeing it is collective, and others have none */
     }
     return worst;
 }
@@ -107,15 +113,17 @@ static void make_sparse(struct words_window *w, char *base, size_t bytes)
 static int add_window(uint64_t n)
 {
     if (n_windows == WINDOWS_MAX) {
-        return hth_error(HEARTH_ENOMEM, "the directory is full: %d windows", WINDOWS_MAX);
+        snprintf(why, sizeof why, "the directory is full: %d windows", WINDOWS_MAX);
+        return HEARTH_ENOMEM;
     }
     struct words_window *w = &windows[n_windows];
     *w = (struct words_window){.window = MPI_WIN_NULL, .n = n};
-    if (alone()) {
+    if (alone() || relayed) {
         w->mine = hth_vm_sparse(n * sizeof(uint64_t));
         if (w->mine == NULL) {
-            return hth_error(HEARTH_ENOMEM, "no memory for a directory of %llu bytes",
-                             (unsigned long long)(n * sizeof(uint64_t)));
+            snprintf(why, sizeof why, "no memory for a directory of %llu bytes",
+                     (unsigned long long)(n * sizeof(uint64_t)));
+            return HEARTH_ENOMEM;
         }
     } else {
         uint64_t os_page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -151,19 +159,14 @@ static int add_window(uint64_t n)
         hth_comm_barrier();
     }
     if (hth_range_init(&w->free, 0, n) != HEARTH_OK) {
-        return hth_error(HEARTH_ENOMEM, "no memory for the directory's free list");
+        snprintf(why, sizeof why, "no memory for the directory's free list");
+        return HEARTH_ENOMEM;
     }
     n_windows++;
     return HEARTH_OK;
 }
 
-int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words)
-{
-    int rc = alone() ? HEARTH_OK : start_frames(alias, bytes);
-    return rc != HEARTH_OK ? rc : add_window(first_words);
-}
-
-void hth_window_stop(void)
+static void free_windows(void)
 {
     for (uint32_t i = 0; i < n_windows; i++) {
         struct words_window *w = &windows[i];
@@ -182,6 +185,84 @@ void hth_window_stop(void)
     }
 }
 
+/* A word of this PE's own, for the relay. */
+static uint64_t *own_word(uint32_t window, uint64_t word)
+{
+    return window < n_windows && word < windows[window].n ? &windows[window].mine[word] : NULL;
+}
+
+static int start_relay(void *alias, uint64_t bytes, uint64_t first_words, const char *reason)
+{
+    struct hth_relay_config config = {alias, bytes, own_word};
+    bool chosen = reason != why;
+    if (hth_comm_my_pe() == 0) {
+        hth_log(chosen ? HTH_LOG_INFO : HTH_LOG_WARN,
+                "memory of other PEs is reached by messages, not by MPI's one-sided operations: %s",
+                reason);
+    }
+    relayed = true;
+    snprintf(kind, sizeof kind, "relay (%s)", reason);
+    int rc = (int)hth_comm_min(hth_relay_start(&config));
+    return rc != HEARTH_OK ? rc : add_window(first_words);
+}
+
+static int start_windows(void *alias, uint64_t bytes, uint64_t first_words, bool must)
+{
+    /* osc/pt2pt, which Open MPI takes for TCP, prints a complaint of its own before it fails. */
+    const char *osc = getenv("OMPI_MCA_osc");
+    if (!must && hth_comm_n_here() < hth_comm_n_pes() &&
+        (osc == NULL || strstr(osc, "ucx") == NULL)) {
+        snprintf(why, sizeof why,
+                 "the PEs are on several machines (HEARTH_RMA=window tries MPI's)");
+        return HEARTH_ENOTSUP;
+    }
+    int rc = start_frames(alias, bytes);
+    return rc != HEARTH_OK ? rc : add_window(first_words);
+}
+
+static int test_windows(enum hth_test_rma pretend)
+{
+    struct words_window *w = &windows[0];
+    struct hth_selftest test = {frames, w->window, w->shift, pretend};
+    return hth_selftest_windows(&test, why, sizeof why);
+}
+
+int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words,
+                     const struct hth_config *config)
+{
+    enum hth_rma rma = (enum hth_rma)config->rma;
+    snprintf(kind, sizeof kind, "%s", alone() ? "not needed (one PE)" : "MPI windows");
+    if (alone()) {
+        return add_window(first_words);
+    }
+    if (rma == HTH_RMA_RELAY) {
+        return start_relay(alias, bytes, first_words, "HEARTH_RMA=relay");
+    }
+    int rc = start_windows(alias, bytes, first_words, rma == HTH_RMA_WINDOW);
+    if (rc == HEARTH_OK) {
+        rc = test_windows((enum hth_test_rma)config->test_rma);
+    }
+    if (rc != HEARTH_OK && rma == HTH_RMA_WINDOW) {
+        return hth_error(rc, "HEARTH_RMA=window, but %s. HEARTH_RMA=auto would use messages", why);
+    }
+    if (rc != HEARTH_OK) {
+        free_windows();
+        rc = start_relay(alias, bytes, first_words, why);
+    }
+    return rc;
+}
+
+const char *hth_window_kind(void)
+{
+    return kind;
+}
+
+void hth_window_stop(void)
+{
+    free_windows();
+    hth_relay_stop();
+}
+
 /* --- frames --- */
 
 /* MPI counts in int. */
@@ -189,6 +270,10 @@ void hth_window_stop(void)
 
 void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes)
 {
+    if (relayed) {
+        hth_relay_get(pe, offset, to, bytes);
+        return;
+    }
     for (size_t done = 0; done < bytes; done += PIECE) {
         int n = (int)(bytes - done < PIECE ? bytes - done : PIECE);
         HTH_MPI(MPI_Get((char *)to + done, n, MPI_BYTE, pe, (MPI_Aint)(offset + done), n, MPI_BYTE,
@@ -198,6 +283,10 @@ void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes)
 
 void hth_window_put(int pe, uint64_t offset, const void *from, size_t bytes)
 {
+    if (relayed) {
+        hth_relay_put(pe, offset, from, bytes);
+        return;
+    }
     for (size_t done = 0; done < bytes; done += PIECE) {
         int n = (int)(bytes - done < PIECE ? bytes - done : PIECE);
         HTH_MPI(MPI_Put((const char *)from + done, n, MPI_BYTE, pe, (MPI_Aint)(offset + done), n,
@@ -207,6 +296,10 @@ void hth_window_put(int pe, uint64_t offset, const void *from, size_t bytes)
 
 void hth_window_flush(int pe)
 {
+    if (relayed) {
+        hth_relay_flush(pe);
+        return;
+    }
     HTH_MPI(MPI_Win_flush(pe, frames));
 }
 
@@ -224,7 +317,7 @@ int hth_words_create(uint64_t n, struct hth_words *words_out)
         }
     }
     int rc = add_window(n > WORDS_AT_ONCE ? n : WORDS_AT_ONCE);
-    return rc != HEARTH_OK ? rc : hth_words_create(n, words_out);
+    return rc != HEARTH_OK ? hth_error(rc, "%s", why) : hth_words_create(n, words_out);
 }
 
 void hth_words_destroy(struct hth_words *words)
@@ -232,7 +325,8 @@ void hth_words_destroy(struct hth_words *words)
     struct words_window *w = &windows[words->window];
     uint64_t *mine = w->mine + words->first;
     if (((uintptr_t)mine & 4095) != 0 ||
-        madvise(mine, words->n * sizeof(uint64_t), alone() ? MADV_DONTNEED : MADV_REMOVE) != 0) {
+        madvise(mine, words->n * sizeof(uint64_t),
+                w->window == MPI_WIN_NULL ? MADV_DONTNEED : MADV_REMOVE) != 0) {
         memset(mine, 0, words->n * sizeof(uint64_t));
     }
     if (w->window != MPI_WIN_NULL) {
@@ -243,31 +337,9 @@ void hth_words_destroy(struct hth_words *words)
     }
 }
 
-const char *hth_window_kind(void)
-{
-    return alone() ? "none: one PE is alone" : "windows";
-}
-
 uint64_t *hth_words_mine(const struct hth_words *words)
 {
     return windows[words->window].mine + words->first;
-}
-
-static uint64_t op_alone(uint64_t *word, enum hth_word_op op, uint64_t operand)
-{
-    switch (op) {
-    case HTH_WORD_READ:
-        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
-    case HTH_WORD_OR:
-        return __atomic_fetch_or(word, operand, __ATOMIC_SEQ_CST);
-    case HTH_WORD_AND:
-        return __atomic_fetch_and(word, operand, __ATOMIC_SEQ_CST);
-    case HTH_WORD_SWAP:
-        return __atomic_exchange_n(word, operand, __ATOMIC_SEQ_CST);
-    case HTH_WORD_ADD:
-        return __atomic_fetch_add(word, operand, __ATOMIC_SEQ_CST);
-    }
-    return 0;
 }
 
 static MPI_Op mpi_op(enum hth_word_op op)
@@ -292,8 +364,12 @@ void hth_words_op(const struct hth_words *words, int pe, uint64_t word, enum hth
 {
     const struct words_window *w = &windows[words->window];
     uint64_t at = words->first + word;
+    if (relayed && pe != hth_comm_my_pe()) {
+        hth_relay_op(pe, words->window, at, op, operand, old_out);
+        return;
+    }
     if (w->window == MPI_WIN_NULL) {
-        uint64_t old = op_alone(&w->mine[at], op, operand);
+        uint64_t old = hth_word_apply(&w->mine[at], op, operand);
         if (old_out != NULL) {
             *old_out = old;
         }
@@ -316,7 +392,9 @@ void hth_words_op(const struct hth_words *words, int pe, uint64_t word, enum hth
 void hth_words_flush(const struct hth_words *words, int pe)
 {
     const struct words_window *w = &windows[words->window];
-    if (w->window != MPI_WIN_NULL) {
+    if (relayed && pe != hth_comm_my_pe()) {
+        hth_relay_flush(pe);
+    } else if (w->window != MPI_WIN_NULL) {
         HTH_MPI(MPI_Win_flush(pe, w->window));
     }
 }
@@ -325,6 +403,9 @@ uint32_t hth_words_add32(const struct hth_words *words, int pe, uint64_t word, u
 {
     const struct words_window *w = &windows[words->window];
     uint64_t at = words->first + word;
+    if (relayed && pe != hth_comm_my_pe()) {
+        return hth_relay_add32(pe, words->window, at, addend);
+    }
     if (w->window == MPI_WIN_NULL) {
         return __atomic_fetch_add((uint32_t *)&w->mine[at], addend, __ATOMIC_SEQ_CST);
     }
@@ -340,6 +421,9 @@ uint32_t hth_words_cas32(const struct hth_words *words, int pe, uint64_t word, u
 {
     const struct words_window *w = &windows[words->window];
     uint64_t at = words->first + word;
+    if (relayed && pe != hth_comm_my_pe()) {
+        return hth_relay_cas32(pe, words->window, at, expected, desired);
+    }
     if (w->window == MPI_WIN_NULL) {
         __atomic_compare_exchange_n((uint32_t *)&w->mine[at], &expected, desired, false,
                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

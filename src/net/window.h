@@ -13,13 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config.h"
 #include "port.h"
 
-/* Collective, blocking; 0 or an error, noted, the same on all PEs. */
-int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words);
+/* Where windows cannot be had on any PE, or fail the self-test, all PEs go by messages (relay.h),
+ * and a warning says why; unless windows are asked for. Collective, blocking; 0 or an error, noted,
+ * the same on all PEs. */
+int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words,
+                     const struct hth_config *config);
 void hth_window_stop(void); /* collective, blocking */
-
-/* How one-sided operations are done, for hearth-info. */
+/* For people: which it is, and why. */
 const char *hth_window_kind(void);
 
 void hth_window_get(int pe, uint64_t offset, void *to, size_t bytes);

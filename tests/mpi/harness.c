@@ -219,6 +219,14 @@ double ht_max(double mine)
     return out;
 }
 
+double ht_sum(double mine)
+{
+    double out = 0;
+
+    reduce(&mine, &out, 1, MPI_DOUBLE, MPI_SUM);
+    return out;
+}
+
 uint64_t ht_from_pe0(uint64_t value)
 {
     uint64_t in = my_pe == 0 ? value : 0, out = 0;

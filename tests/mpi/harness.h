@@ -78,6 +78,7 @@ void ht_wait(MPI_Request *request); /* sleeps between tests: blocking MPI calls 
 bool ht_all(bool mine);             /* true on every PE? */
 bool ht_same(uint64_t value);       /* the same on every PE? */
 double ht_max(double mine);
+double ht_sum(double mine);
 uint64_t ht_from_pe0(uint64_t value);
 
 /* --- tools --- */

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SECONDS = 3, PES_MAX = 16, PAGE = 4096 };
+enum { SECONDS = 3, PES_MAX = 16, PAGE = 4096, SETTLE_US = 250000 };
 
 static struct shared {
     struct hearth_lock lock;
@@ -42,7 +42,7 @@ static void on_own(int number)
 static void *die_soon(void *unused)
 {
     (void)unused;
-    usleep(700000);
+    usleep(4 * SETTLE_US);
     kill(getpid(), SIGKILL);
     return NULL;
 }
@@ -52,6 +52,13 @@ static void kill_me_soon(void)
     pthread_t thread;
 
     must(pthread_create(&thread, NULL, die_soon, NULL) == 0, "a thread");
+}
+
+/* When the others have left the last barrier, for which they may need us. */
+static void stop(void)
+{
+    usleep(SETTLE_US);
+    raise(SIGSTOP);
 }
 
 /* --- hangs --- */
@@ -105,7 +112,7 @@ static void hang_fault(bool owned)
         there[1] = 1; /* of PE 0's page it becomes the owner */
     hearth_barrier_all();
     if (me == victim)
-        raise(SIGSTOP);
+        stop();
     if (me == 0) {
         pid_t child = fork();
         if (child == 0) {
@@ -115,7 +122,7 @@ static void hang_fault(bool owned)
         }
     }
     if (me != victim) {
-        usleep(300000);
+        usleep(2 * SETTLE_US);
         must(there[1] == 1, "what the victim wrote");
     }
 }
@@ -179,8 +186,8 @@ static void lose_in_fault(void)
     if (me == victim)
         kill_me_soon();
     if (me == 0)
-        raise(SIGSTOP);
-    usleep(100000);
+        stop();
+    usleep(2 * SETTLE_US);
     (void)pages[0];
     sleep(60);
 }

@@ -73,8 +73,8 @@ static void test_lock_counter_threads(struct hearth_region *region)
         HT_EQUAL(p->value, THREAD_TURNS * THREADS * ht_n_pes());
 }
 
-/* First come, first served: nobody starves. */
-static void test_fairness(struct hearth_region *region)
+/* Nobody starves, though those who have the lock near get it more often: they ask more often. */
+static void test_contended(struct hearth_region *region)
 {
     struct protected *p = new_protected(region);
     int mine = 0;
@@ -84,9 +84,55 @@ static void test_fairness(struct hearth_region *region)
     for (double end = ht_now() + 0.4; ht_now() < end; mine++)
         add_one(p);
     double most = ht_max(mine), least = -ht_max(-mine);
-    HT_CHECKF(least >= 2 && least * 20 >= most, "turns: %.0f to %.0f", least, most);
+    HT_CHECKF(least >= 2, "turns: %.0f to %.0f", least, most);
     ht_note("%.0f to %.0f turns", least, most);
     hearth_barrier_all();
+    HT_EQUAL(p->value, (long)ht_sum(mine));
+}
+
+struct queue {
+    struct hearth_lock lock;
+    struct hearth_counter asking;
+    int n, order[64];
+};
+
+static void stand_in_line(struct queue *q)
+{
+    HT_EQUAL(hearth_lock_acquire(&q->lock), 0);
+    q->order[q->n++] = ht_pe();
+    HT_EQUAL(hearth_lock_release(&q->lock), 0);
+}
+
+/* First come, first served: PE 0 holds the lock until all others ask for it, and then asks again:
+ * it comes last. */
+static void test_fairness(struct hearth_region *region)
+{
+    struct queue *q = hearth_region_malloc(region, sizeof *q);
+    int last = ht_n_pes() - 1;
+
+    if (!ht_all(q != NULL) || ht_n_pes() > 64)
+        return;
+    if (ht_pe() == last) {
+        q->n = 0;
+        HT_EQUAL(hearth_lock_init(&q->lock), 0);
+        HT_EQUAL(hearth_counter_init(&q->asking, 0), 0);
+    }
+    hearth_barrier_all();
+    if (ht_pe() == 0)
+        HT_EQUAL(hearth_lock_acquire(&q->lock), 0);
+    hearth_barrier_all();
+    if (ht_pe() == 0) {
+        while (hearth_counter_load(&q->asking) < last)
+            usleep(1000);
+        usleep(300000); /* they have counted, and are about to ask */
+        HT_EQUAL(hearth_lock_release(&q->lock), 0);
+    } else {
+        hearth_counter_fetch_add(&q->asking, 1);
+    }
+    stand_in_line(q);
+    hearth_barrier_all();
+    HT_EQUAL(q->n, last + 1);
+    HT_EQUAL(q->order[last], 0);
 }
 
 static void *release_it(void *arg)
@@ -329,6 +375,7 @@ static void test_counter_values(struct hearth_region *region)
 static const struct ht_test tests[] = {
     {"lock-counter", test_lock_counter, HT_PROTOCOLS, 1 << 20},
     {"lock-counter-threads", test_lock_counter_threads, HT_PROTOCOLS, 1 << 20},
+    {"contended", test_contended, HT_PROTOCOLS, 1 << 20},
     {"fairness", test_fairness, HT_PROTOCOLS, 1 << 20},
     {"lock-errors", test_lock_errors, HT_PROTOCOLS, 1 << 20},
     {"lock-threads", test_lock_threads, HT_PROTOCOLS, 1 << 20},

@@ -137,14 +137,15 @@ static void test_fault(struct hearth_region *region)
     if (is_last()) {
         pid_t child = fork();
         if (child == 0) {
-            nap(1.3 * wait_s);
+            nap(1.5 * wait_s);
             kill(getppid(), SIGCONT);
             _exit(0);
         }
+        nap(0.1 * wait_s); /* until the others have left the barrier */
         raise(SIGSTOP);
         waitpid(child, NULL, 0);
     } else {
-        nap(0.2 * wait_s);
+        nap(0.3 * wait_s);
         double cpu = process_cpu(), began = ht_now();
         HT_EQUAL(page[3], 5);
         check_burnt(cpu, began);

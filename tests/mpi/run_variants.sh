@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Run the MPI tests in other worlds: by messages instead of MPI's windows, and with messages that
+# come late.
+#
+# run_variants.sh [BUILD]
+# VARIANTS=some   what `make check` has time for (default: all)
+# MPIRUN, HEARTH_TEST_SECONDS, V: as run.sh
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+BUILD=${1:-${BUILD:-build}}
+MPIRUN=${MPIRUN:-mpirun --oversubscribe}
+passed=0
+failed=0
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+programs=$(for source in "$here"/test_*.c; do basename "$source" .c; done | grep -v 'test_faults\|test_hang')
+
+# variant PES PROGRAMS [NAME=VALUE...]: what was set is the variant's name.
+variant() {
+    pes=$1
+    names=$2
+    shift 2
+    echo "-- $* ($pes PEs)"
+    # shellcheck disable=SC2086
+    env "$@" MPIRUN="$MPIRUN" PES="$pes" sh "$here/run.sh" "$BUILD" $names >"$output" 2>&1
+    grep -v '^[0-9]* passed, [0-9]* failed$' "$output"
+    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$output")
+    counts=${counts:-0 1}
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+}
+
+# says PES WORDS [NAME=VALUE...]: a program starts, works, and PE 0 alone says so.
+says() {
+    pes=$1
+    words=$2
+    shift 2
+    echo "-- $* ($pes PEs): says '$words'"
+    # shellcheck disable=SC2086
+    if env "$@" HEARTH_LOG=warn timeout 60 $MPIRUN -np "$pes" "$BUILD/tests/mpi/test_basic" facts \
+        >"$output" 2>&1 </dev/null && [ "$(grep -c "$words" "$output")" = 1 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        sed 's/^/    | /' "$output"
+    fi
+}
+
+if [ "$(id -u)" = 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+no_cma=OMPI_MCA_btl_vader_single_copy_mechanism=none
+open_mpi=
+if $MPIRUN --version 2>/dev/null | grep -qi "open *mpi\|open-mpi"; then
+    open_mpi=yes
+fi
+says 3 "wait until the target calls MPI" HEARTH_TEST_RMA=late
+if [ -n "$open_mpi" ]; then # MPICH's do wait
+    says 3 "do the wrong thing" HEARTH_TEST_RMA=wrong
+    says 2 "cross-memory attach" $no_cma
+fi
+if [ "${VARIANTS:-all}" = some ]; then
+    variant "2 4" "$programs" HEARTH_RMA=relay
+    variant 2 "test_basic test_order test_sharing test_state test_sync" HEARTH_TEST_DELAY_US=1000
+else
+    variant "1 2 3 4 7" "$programs" HEARTH_RMA=relay
+    [ -z "$open_mpi" ] || variant "1 2 4" "$programs" $no_cma
+    variant "2 4" "$programs" HEARTH_TEST_DELAY_US=1000
+    export HEARTH_TEST_SECONDS=400
+    variant 3 "$programs" HEARTH_RMA=relay HEARTH_TEST_DELAY_US=1000
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
