@@ -207,8 +207,8 @@ static void waiting(void)
     }
     check(hearth_barrier_all(), "barrier");
     for (int rep = 0; rep < REPS; rep++) {
-        for (enum kind kind = ASLEEP; kind < KINDS; kind++) {
-            one_round(kind, shared, pages + rep * PAGE);
+        for (int i = 0; i < KINDS; i++) { /* to and fro, lest the order matter */
+            one_round((enum kind)(rep % 2 == 0 ? i : KINDS - 1 - i), shared, pages + rep * PAGE);
         }
     }
     if (me != 0) {

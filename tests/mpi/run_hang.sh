@@ -21,6 +21,7 @@ fi
 # shellcheck disable=SC3045
 ulimit -c 0
 unset HEARTH_WATCHDOG
+export HEARTH_LOG=error # no warning that one-sided operations go by messages: words are counted
 # What Hearth might leave behind; others' jobs may run on this machine, so by name.
 left() {
     find /dev/shm /tmp -maxdepth 1 -iname '*hearth*' ! -name 'hearth_test_*' 2>/dev/null | sort

@@ -36,7 +36,7 @@ static void test_presets(void)
     CU_ASSERT_EQUAL(config.protocol, HTH_CONFIG_UNSET);
     CU_ASSERT_EQUAL(config.consistency, HTH_CONFIG_UNSET);
     CU_ASSERT_EQUAL(config.progress, HTH_PROGRESS_AUTO);
-    CU_ASSERT_EQUAL(config.log, HTH_LOG_ERROR);
+    CU_ASSERT_EQUAL(config.log, HTH_LOG_WARN);
     CU_ASSERT_EQUAL(config.stats, 0);
 }
 
