@@ -49,7 +49,8 @@ LIB_O      := $(LIB_C:%.c=$(B)/%.o)
 LITMUS_O   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/litmus/*.c)) $(B)/tests/mpi/watchdog.o
 # The simulator: the protocols as they ship, and a port of its own.
 SIM_O      := $(patsubst %.c,$(B)/sim/%.o,$(wildcard tests/sim/*.c)) \
-              $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c)
+              $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c tests/litmus/table.c \
+              tests/litmus/judge.c)
 # The parts that need no world: the unit tests have a small one of their own.
 PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c src/placement.c \
               $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
@@ -182,14 +183,23 @@ asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan test-unit \
 	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
-# make sim SEED=7 STEPS=5000 PES=3 replays a seed; without SEED it searches for SIM_SECONDS.
+# make sim SEED=7 STEPS=5000 PES=3 replays a seed; with LITMUS=MP/one-page/none/update one of that
+# test. Without SEED it searches for SIM_SECONDS, in the way that MODE names.
 SIM_SECONDS ?= 60
+LITMUS_SCHEDULES ?= 500
 sim: $(B)/tests/sim/sim
-	$(Q)$< $(if $(SEED),--seed=$(SEED) --schedules=1,--seeds=tests/sim/seeds.txt --seconds=$(SIM_SECONDS)) \
-	    $(if $(STEPS),--steps=$(STEPS)) $(if $(PES),--pes=$(PES))
+	$(Q)$< $(if $(SEED),--seed=$(SEED) --schedules=1,--seconds=$(SIM_SECONDS)) \
+	    $(if $(SEED)$(LITMUS)$(MODE),,--seeds=tests/sim/seeds.txt) $(if $(MODE),--mode=$(MODE)) \
+	    $(if $(LITMUS),--litmus=$(LITMUS) --histogram) $(if $(STEPS),--steps=$(STEPS)) \
+	    $(if $(PES),--pes=$(PES))
+# About SIM_SECONDS in all on an idle core: the table 10 s, the small worlds 12 s.
 test-sim: $(B)/tests/sim/sim
 	$(call say,RUN,$<)
-	$(Q)$< --quiet --seeds=tests/sim/seeds.txt --seconds=$(SIM_SECONDS)
+	$(Q)$< --quiet --mode=litmus --schedules=$(LITMUS_SCHEDULES) $(if $(V),--histogram)
+	$(Q)$< --quiet --mode=litmus-all --seconds=$$(($(SIM_SECONDS) / 12))
+	$(Q)$< --quiet --mode=exhaustive --seconds=$(SIM_SECONDS)
+	$(Q)$< --quiet --mode=preempt --seconds=$$((($(SIM_SECONDS) + 59) / 60))
+	$(Q)$< --quiet --seeds=tests/sim/seeds.txt --seconds=$$(($(SIM_SECONDS) * 2 / 5))
 mutants:
 	$(Q)CC='$(CC)' BUILD=$(CURDIR)/$(B)/mutants sh tests/sim/mutants.sh
 models:
@@ -197,6 +207,11 @@ models:
 
 SECONDS ?= 600
 soak: $(MPI_TESTS) $(B)/tests/sim/sim
+	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus --schedules=10000 $(if $(V),--histogram)
+	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus-all --seconds=$(SECONDS)
+	$(Q)$(B)/tests/sim/sim --quiet --mode=exhaustive --seconds=$(SECONDS)
+	$(Q)$(B)/tests/sim/sim --quiet --mode=larger --seconds=$$(($(SECONDS) / 18))
+	$(Q)$(B)/tests/sim/sim --quiet --mode=preempt --seconds=$$(($(SECONDS) / 36))
 	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
 	$(Q)sh tests/mpi/run_variants.sh $(B)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)

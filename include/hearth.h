@@ -172,6 +172,26 @@ int hearth_region_create(struct hearth_region **region_out, size_t bytes,
  */
 int hearth_region_destroy(struct hearth_region *region);
 
+/**
+ * Change a region's protocol and consistency; what is in it stays, its allocations and their homes
+ * too. For programs whose phases share in different ways. Collective; a full barrier, like
+ * hearth_barrier_all(), for all regions.
+ *
+ * Between phases: while a PE is in this call, none of its threads may use the region's memory,
+ * allocate from it or free. Other regions may be used meanwhile. Copies are dropped, so each PE
+ * fetches anew what it touches next; the call takes time for every page that was touched since the
+ * region's creation. If nothing changes, it is a full barrier and copies stay.
+ *
+ * HEARTH_PROTOCOL and HEARTH_CONSISTENCY in the environment win over this call as they do over
+ * hearth_region_create(), so that an experiment has one protocol throughout: what they fix stays.
+ * Counters go on (hearth_region_stats()). The default region has no handle, and keeps its protocol.
+ *
+ * @return 0; HEARTH_EINVAL (not a region, unknown enum value); HEARTH_ENOTSUP (update +
+ * sequential); HEARTH_EMISMATCH (the PEs disagree). After an error nothing has changed on any PE.
+ */
+int hearth_region_set_protocol(struct hearth_region *region, enum hearth_protocol protocol,
+                               enum hearth_consistency consistency);
+
 /* ------------------------------------------------------------------------------------------ */
 /* Memory                                                                                     */
 

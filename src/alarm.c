@@ -86,6 +86,20 @@ void hth_alarm_cancel(uint32_t region)
     }
 }
 
+uint64_t hth_alarm_next_ns(void)
+{
+    if (atomic_load_explicit(&n_set, memory_order_relaxed) == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t now = hth_alarm_now_ns(), next = UINT64_MAX;
+    enter();
+    for (uint32_t i = 0; i < n_alarms; i++) {
+        next = alarms[i].at_ns < next ? alarms[i].at_ns : next;
+    }
+    leave();
+    return next == UINT64_MAX ? next : next > now ? next - now : 0;
+}
+
 int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
 {
     int n = (int)atomic_load_explicit(&n_set, memory_order_relaxed);

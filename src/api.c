@@ -22,7 +22,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash;
 }
 
-enum collective_call { CREATE = 1, DESTROY, MALLOC, FREE };
+enum collective_call { CREATE = 1, DESTROY, MALLOC, FREE, SET_PROTOCOL };
 
 static int agree(const char *call, enum collective_call which, uint64_t a, uint64_t b)
 {
@@ -42,21 +42,50 @@ static uint64_t os_page_bytes(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void override(struct hearth_region_attr *attr)
+static bool overrides(void)
+{
+    return hth_job.config.protocol != HTH_CONFIG_UNSET ||
+           hth_job.config.consistency != HTH_CONFIG_UNSET;
+}
+
+/* For comparisons, whatever the program asks for. */
+static void override_protocol(enum hearth_protocol *protocol, enum hearth_consistency *consistency)
 {
     const struct hth_config *config = &hth_job.config;
     if (config->protocol != HTH_CONFIG_UNSET) {
-        attr->protocol = (enum hearth_protocol)config->protocol;
+        *protocol = (enum hearth_protocol)config->protocol;
     }
     if (config->consistency != HTH_CONFIG_UNSET) {
-        attr->consistency = (enum hearth_consistency)config->consistency;
+        *consistency = (enum hearth_consistency)config->consistency;
     }
+}
+
+static void override(struct hearth_region_attr *attr)
+{
+    const struct hth_config *config = &hth_job.config;
+    override_protocol(&attr->protocol, &attr->consistency);
     if (config->page_bytes != 0) {
         attr->page_bytes = config->page_bytes;
     }
     if (attr->page_bytes == 0) {
         attr->page_bytes = os_page_bytes();
     }
+}
+
+static int check_supported(const char *call, enum hearth_protocol protocol,
+                           enum hearth_consistency consistency)
+{
+    if (consistency == HEARTH_SEQUENTIAL && protocol == HEARTH_WRITE_UPDATE) {
+        return hth_error(HEARTH_ENOTSUP,
+                         "%s: write-update cannot be sequentially consistent: copies take updates "
+                         "at different moments, so there is none at which all PEs see a write. Use "
+                         "HEARTH_WRITE_INVALIDATE or HEARTH_RELEASE%s",
+                         call,
+                         overrides() ? "; HEARTH_PROTOCOL or HEARTH_CONSISTENCY in the environment "
+                                       "override what the program asks for"
+                                     : "");
+    }
+    return HEARTH_OK;
 }
 
 static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
@@ -86,13 +115,7 @@ static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
                          "hearth_region_create: home_pe %d is not a PE; there are %d",
                          attr->home_pe, hth_comm_n_pes());
     }
-    if (attr->consistency == HEARTH_SEQUENTIAL && attr->protocol == HEARTH_WRITE_UPDATE) {
-        return hth_error(HEARTH_ENOTSUP,
-                         "hearth_region_create: write-update cannot be sequentially consistent: "
-                         "copies take updates at different moments, so there is none at which all "
-                         "PEs see a write. Use HEARTH_WRITE_INVALIDATE or HEARTH_RELEASE");
-    }
-    return HEARTH_OK;
+    return check_supported("hearth_region_create", attr->protocol, attr->consistency);
 }
 
 /* Everything about the request that must be alike. */
@@ -172,6 +195,51 @@ int hearth_region_destroy(struct hearth_region *region)
         hth_region_end(region);
         hth_comm_barrier();
     }
+    hth_leave();
+    return rc;
+}
+
+static int set_protocol(struct hearth_region *region, enum hearth_protocol protocol,
+                        enum hearth_consistency consistency)
+{
+    static const char call[] = "hearth_region_set_protocol";
+    bool alive = hth_region_alive(region);
+    uint64_t wanted = (uint64_t)(uint32_t)protocol << 32 | (uint32_t)consistency;
+    int rc = agree(call, SET_PROTOCOL, alive ? region->core.id : UINT64_MAX, wanted);
+    if (rc == HEARTH_OK && !alive) {
+        rc = bad_region(call, region);
+    }
+    if (rc == HEARTH_OK &&
+        ((unsigned)protocol > HEARTH_WRITE_UPDATE || (unsigned)consistency > HEARTH_SEQUENTIAL)) {
+        rc = hth_error(HEARTH_EINVAL,
+                       "%s: protocol %d is not HEARTH_WRITE_INVALIDATE (%d) or HEARTH_WRITE_UPDATE "
+                       "(%d), or consistency %d is not HEARTH_RELEASE (%d) or HEARTH_SEQUENTIAL "
+                       "(%d)",
+                       call, (int)protocol, HEARTH_WRITE_INVALIDATE, HEARTH_WRITE_UPDATE,
+                       (int)consistency, HEARTH_RELEASE, HEARTH_SEQUENTIAL);
+    }
+    if (rc == HEARTH_OK) {
+        rc = check_supported(call, protocol, consistency);
+    }
+    if (rc == HEARTH_OK) {
+        hth_full_barrier();
+        if (region->attr.protocol != protocol || region->attr.consistency != consistency) {
+            hth_region_change(region, protocol, consistency);
+        }
+    }
+    return rc;
+}
+
+int hearth_region_set_protocol(struct hearth_region *region, enum hearth_protocol protocol,
+                               enum hearth_consistency consistency)
+{
+    int rc = hth_check_up("hearth_region_set_protocol");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    override_protocol(&protocol, &consistency);
+    rc = set_protocol(region, protocol, consistency);
     hth_leave();
     return rc;
 }
@@ -325,7 +393,7 @@ int hearth_owner(const void *ptr)
     if (home < 0) {
         return home;
     }
-    if (region->core.consistency != HEARTH_SEQUENTIAL) {
+    if (hth_scheme_of(&region->core) != HTH_SEQUENTIAL) {
         return hth_error(HEARTH_ENOTSUP,
                          "hearth_owner: region '%s' is release consistent, where a page has a home "
                          "(hearth_home) and no owner",

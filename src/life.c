@@ -55,7 +55,14 @@ static void on_alarm(uint32_t id, uint64_t page)
 static int poll_all(void)
 {
     int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
-    return alarms > 0 ? HTH_POLL_AGAIN : messages; /* which may say the same */
+    bool later = alarms > 0 || hth_message_in_ns() != UINT64_MAX;
+    return (messages > 0 ? messages : 0) + (later ? HTH_POLL_ALARM : 0);
+}
+
+static uint64_t next_in_ns(void)
+{
+    uint64_t alarm = hth_alarm_next_ns(), message = hth_message_in_ns();
+    return alarm < message ? alarm : message;
 }
 
 static struct hth_bell own_bell; /* where MPI shares no memory */
@@ -80,6 +87,7 @@ static void start_waiting(void)
         .own_core = chosen.own_core,
         .mode = chosen.mode,
         .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
+        .alarm_in_ns = next_in_ns,
         .unfinished = hth_message_unfinished,
         .on_start = hth_topology_spread,
         .idle = hth_watchdog_idle,

@@ -132,6 +132,10 @@ uint64_t hth_port_now_ns(struct hth_port *port);
 void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page,
                     uint64_t in_ns);
 
+/* Forget the alarms of a region. On return none of it rings. Context: program, no lock held that a
+ * handler may take. */
+void hth_port_alarm_cancel(struct hth_port *port, struct hth_region *region);
+
 /* Something that must not be has been found: say so, name the page, end the job. */
 _Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,
                             const char *what);

@@ -184,6 +184,13 @@ void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t p
 {
     (void)port;
     hth_alarm_set(hth_alarm_now_ns() + in_ns, region->id, page);
+    hth_progress_alarm();
+}
+
+void hth_port_alarm_cancel(struct hth_port *port, struct hth_region *region)
+{
+    (void)port;
+    hth_alarm_cancel(region->id);
 }
 
 _Noreturn void hth_port_die(struct hth_port *port, const struct hth_region *region, uint64_t page,

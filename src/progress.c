@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #define NAP_NS_MAX   1000000
 #define SLEEP_NS     1000000 /* elsewhere: the safety net under a ring that is not about a message */
 #define SLEEP_NS_MAX 10000000
+#define SLACK_NS     1000 /* of the progress thread's timers: alarms are microseconds away */
 
 static struct hth_progress_config config;
 static pthread_t thread;
@@ -69,6 +71,11 @@ void hth_progress_notify(void)
     }
 }
 
+void hth_progress_alarm(void)
+{
+    hth_bell_ring(config.bell);
+}
+
 static void sleep_on(struct hth_bell *bell, uint32_t seen, long ns)
 {
     atomic_fetch_add(&bell->sleeping, 1);
@@ -104,9 +111,9 @@ static uint32_t look(int *handled_out)
     uint32_t seen = atomic_load(&config.bell->rings);
     int handled = poll();
     if (handled_out != NULL) {
-        *handled_out = handled;
+        *handled_out = handled % HTH_POLL_ALARM;
     }
-    return handled == HTH_POLL_AGAIN ? seen - 1 : seen;
+    return handled >= HTH_POLL_ALARM ? seen - 1 : seen;
 }
 
 /* Poll and test `n` times, yielding in between or not. Sets *seen to the bell before the last. */
@@ -148,6 +155,15 @@ static long bound_ns(uint64_t *quiet_since_ns)
     return unrung() ? clamp_ns(part, NAP_NS, NAP_NS_MAX) : clamp_ns(part, SLEEP_NS, SLEEP_NS_MAX);
 }
 
+/* The least of a bound and the time to the next alarm. An alarm is slept for, not yielded for:
+ * who had yielded until an alarm did not get a busy core back for milliseconds (Linux 6.18,
+ * docs/performance.md). */
+static long until_alarm(long ns)
+{
+    uint64_t in_ns = config.alarm_in_ns != NULL ? config.alarm_in_ns() : UINT64_MAX;
+    return in_ns < (uint64_t)ns ? (long)in_ns : ns;
+}
+
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
 static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_ns, uint32_t *seen)
 {
@@ -160,13 +176,10 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_n
             return true;
         }
         empty = handled > 0 ? 0 : empty + 1;
-        if (handled == HTH_POLL_AGAIN) {
-            sched_yield();
-        }
     }
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, bound_ns(quiet_since_ns));
+    sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)));
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
     if (atomic_load(&bell->rings) != first) {
@@ -256,13 +269,10 @@ static void serve_once(void)
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
     while (empty < EMPTY_POLLS && atomic_load(&bell->polling) == 0) {
-        int handled = poll();
+        int handled = poll() % HTH_POLL_ALARM;
         empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
-        }
-        if (handled == HTH_POLL_AGAIN) {
-            sched_yield();
         }
     }
     if (unrung() != was_unrung) { /* a program thread has sent something, and computes */
@@ -270,7 +280,9 @@ static void serve_once(void)
         quiet_since_ns = 0;
     }
     bool naps = config.mode == HTH_PROGRESS_POLL || !config.all_here;
-    sleep_on(bell, seen, naps ? NAP_NS : bound_ns(&quiet_since_ns));
+    long bound = naps ? NAP_NS : bound_ns(&quiet_since_ns);
+    /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
+    sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound);
     if (atomic_load(&bell->rings) != seen) {
         quiet_since_ns = 0;
     }
@@ -283,6 +295,7 @@ static void *run(void *unused)
 {
     (void)unused;
     pthread_setname_np(pthread_self(), "hearth-progress"); /* for top, gdb and our own tests */
+    prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     if (config.on_start != NULL) {
         config.on_start();
     }

@@ -22,8 +22,8 @@ struct hth_bell {
     _Atomic uint32_t tested;             /* the self-test of windows on this PE is over */
 };
 
-/* What a poll returns while an alarm is set: nobody may go to sleep over it. */
-#define HTH_POLL_AGAIN 0x10000
+/* What a poll adds to what it returns while an alarm is set: who leaves must hand it over. */
+#define HTH_POLL_ALARM 0x10000
 
 /* What a long wait keeps of itself: zeroed at its beginning. */
 struct hth_watch {
@@ -39,7 +39,9 @@ struct hth_progress_config {
     bool may_spin;         /* each waiting thread can have a core */
     bool own_core;         /* the progress thread can have one beside them */
     enum hth_progress_mode mode;
-    int (*poll)(void); /* handle messages; how many were handled, -1: another thread is at it */
+    int (*poll)(void);             /* handle messages; how many were handled; 0 too if another
+                                      thread is at it. And HTH_POLL_ALARM */
+    uint64_t (*alarm_in_ns)(void); /* when the next alarm is due; UINT64_MAX: none is set */
     bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
     void (*on_start)(void);   /* called first thing in the progress thread: placement */
     void (*idle)(void);       /* called by it now and then, every 10 ms at least */
@@ -66,6 +68,9 @@ bool hth_progress_waited_for(void);
 
 /* Wake this PE's waiting program threads: something has changed. */
 void hth_progress_notify(void);
+/* An alarm has been set: whoever polls, or is just done with it, must look again; if nobody does,
+ * the progress thread must wake. */
+void hth_progress_alarm(void);
 /* Ring another PE's bell: there is a message for it. */
 void hth_bell_ring(struct hth_bell *bell);
 /* Ring, and wake whoever sleeps there, also if somebody is polling: what changed is not a message.

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "alarm.h"
@@ -100,9 +99,15 @@ bool hth_region_alive(const struct hearth_region *region)
 
 const char *hth_protocol_name(const struct hth_region *region)
 {
-    return region->consistency == HEARTH_SEQUENTIAL  ? "sequential"
-           : region->protocol == HEARTH_WRITE_UPDATE ? "update"
-                                                     : "invalidate";
+    switch (hth_scheme_of(region)) {
+    case HTH_INVALIDATE:
+        return "invalidate";
+    case HTH_UPDATE:
+        return "update";
+    case HTH_SEQUENTIAL:
+        return "sequential";
+    }
+    return "?";
 }
 
 /* --- making --- */
@@ -261,34 +266,52 @@ int hth_region_make(struct hearth_region **region_out, uint64_t bytes,
     return HEARTH_OK;
 }
 
-/* --- ending --- */
+/* --- the resident part of the page table --- */
 
-/* Forget every page that this PE has an entry for: the resident parts of the page table. */
-static void forget_all(struct hearth_region *region)
+typedef void (*page_visitor)(struct hth_coherence *c, struct hth_region *core, uint64_t first_page,
+                             uint64_t n_pages);
+
+/* Visit every page that this PE has an entry for, and some more; one at the edge of two system
+ * pages of the table twice. */
+static void visit_pages(struct hearth_region *region, page_visitor visit)
 {
     struct hth_region *core = &region->core;
     uint64_t os_page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t bytes = core->n_pages * sizeof *core->pages;
+    uint64_t n = (core->n_pages * sizeof *core->pages + os_page - 1) / os_page;
     enum { CHUNK = 4096 };
-    unsigned char present[CHUNK];
-    for (uint64_t at = 0; at < bytes; at += CHUNK * os_page) {
-        uint64_t len = bytes - at < CHUNK * os_page ? bytes - at : CHUNK * os_page;
-        if (mincore((char *)core->pages + at, len, present) != 0) {
-            memset(present, 1, sizeof present);
-        }
-        for (uint64_t i = 0; i * os_page < len; i++) {
-            if ((present[i] & 1) == 0) {
-                continue;
+    unsigned char touched[CHUNK];
+    for (uint64_t at = 0; at < n; at += CHUNK) {
+        uint64_t some = n - at < CHUNK ? n - at : CHUNK;
+        hth_vm_touched((char *)core->pages + at * os_page, some, touched);
+        for (uint64_t i = at; i < at + some; i++) {
+            if (touched[i - at]) {
+                uint64_t first = i * os_page / sizeof *core->pages;
+                uint64_t end = ((i + 1) * os_page - 1) / sizeof *core->pages + 1;
+                end = end < core->n_pages ? end : core->n_pages;
+                visit(&hth_job.coherence, core, first, end - first);
             }
-            uint64_t first = (at + i * os_page) / sizeof *core->pages;
-            uint64_t end = (at + (i + 1) * os_page - 1) / sizeof *core->pages + 1;
-            end = end < core->n_pages ? end : core->n_pages;
-            hth_coherence_forget(&hth_job.coherence, core, first, end - first);
         }
     }
-    hth_vm_protect(region->offset, region->span, HTH_VIEW_NONE);
-    hth_vm_punch(region->offset, region->span);
 }
+
+/* --- changing --- */
+
+void hth_region_change(struct hearth_region *region, enum hearth_protocol protocol,
+                       enum hearth_consistency consistency)
+{
+    struct hth_coherence *coherence = &hth_job.coherence;
+    hth_coherence_change_begin(coherence, &region->core);
+    visit_pages(region, hth_coherence_change_drop);
+    hth_comm_barrier();
+    visit_pages(region, hth_coherence_change_reset);
+    hth_comm_barrier();
+    hth_coherence_change_end(coherence, &region->core, protocol, consistency);
+    region->attr.protocol = protocol;
+    region->attr.consistency = consistency;
+    hth_comm_barrier();
+}
+
+/* --- ending --- */
 
 static void keep_counts(const struct hth_region *core)
 {
@@ -302,7 +325,9 @@ static void keep_counts(const struct hth_region *core)
 void hth_region_end(struct hearth_region *region)
 {
     hth_alarm_cancel(region->core.id);
-    forget_all(region);
+    visit_pages(region, hth_coherence_forget);
+    hth_vm_protect(region->offset, region->span, HTH_VIEW_NONE);
+    hth_vm_punch(region->offset, region->span);
     hth_coherence_remove(&hth_job.coherence, &region->core);
     atomic_store_explicit(&by_id[region->core.id], NULL, memory_order_release);
     set_granules(region, 0);

@@ -50,6 +50,9 @@ void hth_regions_stop(void);
 int hth_region_make(struct hearth_region **region_out, uint64_t bytes,
                     const struct hearth_region_attr *attr);
 void hth_region_end(struct hearth_region *region);
+/* Between full barriers, on all PEs. */
+void hth_region_change(struct hearth_region *region, enum hearth_protocol protocol,
+                       enum hearth_consistency consistency);
 
 /* The region that an address of the range lies in, or NULL. Any context. */
 struct hearth_region *hth_region_at(const void *address);

@@ -194,6 +194,9 @@ static void handle(struct buffer *buffer, int from, int bytes)
 /* --- holding back, for tests: each message by a time of its own, in order within a pair of PEs ---
  */
 
+static _Atomic uint64_t next_due; /* of those held back; 0: there are none. A hint: pairs with
+                                     nothing */
+
 static uint64_t random_delay(void)
 {
     static uint64_t state = UINT64_C(0x9e3779b97f4a7c15); /* the mutex is held */
@@ -231,7 +234,22 @@ static int handle_held(void)
         hth_pool_put(buffer, sizeof *buffer);
         handled++;
     }
-    return in.held != NULL ? HTH_POLL_AGAIN : handled;
+    uint64_t next = 0;
+    for (const struct buffer *held = in.held; held != NULL; held = held->next) {
+        next = next == 0 || held->due_ns < next ? held->due_ns : next;
+    }
+    atomic_store_explicit(&next_due, next, memory_order_relaxed);
+    return handled;
+}
+
+uint64_t hth_message_in_ns(void)
+{
+    uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
+    if (due == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t now = hth_alarm_now_ns();
+    return due > now ? due - now : 0;
 }
 
 /* --- polling --- */

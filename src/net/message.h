@@ -36,8 +36,9 @@ void hth_message_drop(void *message);
 /* Are there messages that MPI has not let go of yet? */
 bool hth_message_unfinished(void);
 
-/* Handle what has come: how many messages; -1 if another thread is at it; HTH_POLL_AGAIN while some
- * are held back. */
+/* Handle what has come: how many messages; -1 if another thread is at it. */
 int hth_message_poll(void);
+/* In how long the next message that is held back is due; UINT64_MAX: none is. */
+uint64_t hth_message_in_ns(void);
 
 #endif

@@ -36,18 +36,28 @@ void hth_coherence_fini(struct hth_coherence *coherence)
     coherence->scratch = NULL;
 }
 
+void hth_coherence_lock(struct hth_coherence *coherence)
+{
+    struct hth_wait why = {HTH_WAIT_ACQUIRE, NULL, 0};
+    hth_port_lock(coherence->port, &coherence->acquire_lock, &why);
+    hth_wait_for_release_lock(coherence);
+}
+
+void hth_coherence_unlock(struct hth_coherence *coherence)
+{
+    hth_port_unlock(coherence->port, &coherence->release_lock);
+    hth_port_unlock(coherence->port, &coherence->acquire_lock);
+}
+
 static void set_region(struct hth_coherence *c, uint32_t id, struct hth_region *region)
 {
-    struct hth_wait why = {HTH_WAIT_ACQUIRE, region, 0};
-    hth_port_lock(c->port, &c->acquire_lock, &why);
-    hth_wait_for_release_lock(c);
+    hth_coherence_lock(c);
     /* Release: handlers read the table without these locks. */
     atomic_store_explicit(&c->regions[id], region, memory_order_release);
     if (region != NULL && id >= c->n_regions) {
         c->n_regions = id + 1;
     }
-    hth_port_unlock(c->port, &c->release_lock);
-    hth_port_unlock(c->port, &c->acquire_lock);
+    hth_coherence_unlock(c);
 }
 
 void hth_coherence_add(struct hth_coherence *coherence, struct hth_region *region)
@@ -65,27 +75,17 @@ static struct hth_region *region_at(struct hth_coherence *c, uint32_t id)
     return atomic_load_explicit(&c->regions[id], memory_order_acquire);
 }
 
-enum scheme { INVALIDATE, UPDATE, SEQUENTIAL };
-
-static enum scheme scheme_of(const struct hth_region *region)
-{
-    if (region->consistency == HEARTH_SEQUENTIAL) {
-        return SEQUENTIAL; /* with write-invalidate: the other is refused */
-    }
-    return region->protocol == HEARTH_WRITE_UPDATE ? UPDATE : INVALIDATE;
-}
-
 void hth_coherence_fault(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
                          bool write)
 {
-    switch (scheme_of(region)) {
-    case INVALIDATE:
+    switch (hth_scheme_of(region)) {
+    case HTH_INVALIDATE:
         hth_invalidate_fault(coherence, region, page, write);
         break;
-    case UPDATE:
+    case HTH_UPDATE:
         hth_update_fault(coherence, region, page, write);
         break;
-    case SEQUENTIAL:
+    case HTH_SEQUENTIAL:
         hth_sequential_fault(coherence, region, page, write);
         break;
     }
@@ -99,14 +99,14 @@ void hth_coherence_release(struct hth_coherence *coherence)
         if (region == NULL) {
             continue;
         }
-        switch (scheme_of(region)) {
-        case INVALIDATE:
+        switch (hth_scheme_of(region)) {
+        case HTH_INVALIDATE:
             hth_invalidate_release(coherence, region);
             break;
-        case UPDATE:
+        case HTH_UPDATE:
             hth_update_release(coherence, region);
             break;
-        case SEQUENTIAL: /* every store was seen by all when it was made */
+        case HTH_SEQUENTIAL: /* every store was seen by all when it was made */
             break;
         }
     }
@@ -119,7 +119,7 @@ void hth_coherence_acquire(struct hth_coherence *coherence)
     hth_port_lock(coherence->port, &coherence->acquire_lock, &why);
     for (uint32_t id = 0; id < coherence->n_regions; id++) {
         struct hth_region *region = region_at(coherence, id);
-        if (region != NULL && scheme_of(region) == INVALIDATE) {
+        if (region != NULL && hth_scheme_of(region) == HTH_INVALIDATE) {
             hth_invalidate_acquire(coherence, region);
         } /* the others: copies are fresh already */
     }
@@ -131,14 +131,14 @@ void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *reg
     if (hth_page_home(coherence->port, region, page) == coherence->my_pe) {
         return;
     }
-    switch (scheme_of(region)) {
-    case INVALIDATE:
+    switch (hth_scheme_of(region)) {
+    case HTH_INVALIDATE:
         hth_invalidate_evict(coherence, region, page);
         break;
-    case UPDATE:
+    case HTH_UPDATE:
         hth_update_evict(coherence, region, page);
         break;
-    case SEQUENTIAL:
+    case HTH_SEQUENTIAL:
         hth_sequential_evict(coherence, region, page);
         break;
     }
@@ -147,15 +147,31 @@ void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *reg
 void hth_coherence_zero(struct hth_coherence *coherence, struct hth_region *region, uint64_t page,
                         uint64_t offset_bytes, uint64_t len_bytes)
 {
-    switch (scheme_of(region)) {
-    case INVALIDATE:
+    switch (hth_scheme_of(region)) {
+    case HTH_INVALIDATE:
         hth_invalidate_zero(coherence, region, page, offset_bytes, len_bytes);
         break;
-    case UPDATE:
+    case HTH_UPDATE:
         hth_update_zero(coherence, region, page, offset_bytes, len_bytes);
         break;
-    case SEQUENTIAL:
+    case HTH_SEQUENTIAL:
         hth_sequential_zero(coherence, region, page, offset_bytes, len_bytes);
+        break;
+    }
+}
+
+void hth_coherence_forget_page(struct hth_coherence *coherence, struct hth_region *region,
+                               uint64_t page)
+{
+    switch (hth_scheme_of(region)) {
+    case HTH_INVALIDATE:
+        hth_invalidate_forget(coherence, region, page);
+        break;
+    case HTH_UPDATE:
+        hth_update_forget(coherence, region, page);
+        break;
+    case HTH_SEQUENTIAL:
+        hth_sequential_forget(coherence, region, page);
         break;
     }
 }
@@ -164,24 +180,14 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
                           uint64_t first_page, uint64_t n_pages)
 {
     hth_wait_for_release_lock(coherence); /* guards pages on the dirty list from a release */
-    if (scheme_of(region) == INVALIDATE) {
+    if (hth_scheme_of(region) == HTH_INVALIDATE) {
         /* A hint left over would make a later release treat the page as homed here, after it may
          * have been dealt to another home. */
         hth_invalidate_take_hints(coherence, region);
     }
     hth_port_protect(coherence->port, region, first_page, n_pages, HTH_VIEW_NONE);
     for (uint64_t page = first_page; page < first_page + n_pages; page++) {
-        switch (scheme_of(region)) {
-        case INVALIDATE:
-            hth_invalidate_forget(coherence, region, page);
-            break;
-        case UPDATE:
-            hth_update_forget(coherence, region, page);
-            break;
-        case SEQUENTIAL:
-            hth_sequential_forget(coherence, region, page);
-            break;
-        }
+        hth_coherence_forget_page(coherence, region, page);
         /* `listed` stays: a page on the dirty list is skipped there for its state. */
         struct hth_page *entry = &region->pages[page];
         if (entry->home_plus_1 != 0) {
@@ -200,14 +206,14 @@ void hth_coherence_handle(struct hth_coherence *coherence, int from, const void 
     if (region == NULL) {
         hth_port_die(coherence->port, NULL, id, "a message for a region that is gone");
     }
-    switch (scheme_of(region)) {
-    case UPDATE:
+    switch (hth_scheme_of(region)) {
+    case HTH_UPDATE:
         hth_update_handle(coherence, region, from, message, bytes);
         break;
-    case SEQUENTIAL:
+    case HTH_SEQUENTIAL:
         hth_sequential_handle(coherence, region, from, message);
         break;
-    case INVALIDATE:
+    case HTH_INVALIDATE:
         hth_port_die(coherence->port, region, 0, "a message for a region that sends none");
     }
 }
@@ -219,7 +225,7 @@ int hth_coherence_owner(struct hth_coherence *coherence, struct hth_region *regi
 
 void hth_coherence_alarm(struct hth_coherence *coherence, struct hth_region *region, uint64_t page)
 {
-    if (scheme_of(region) != SEQUENTIAL) {
+    if (hth_scheme_of(region) != HTH_SEQUENTIAL) {
         hth_port_die(coherence->port, region, page, "an alarm for a region that sets none");
     }
     hth_sequential_alarm(coherence, region, page);

@@ -69,16 +69,42 @@ void hth_coherence_zero(struct hth_coherence *coherence, struct hth_region *regi
 void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *region,
                           uint64_t first_page, uint64_t n_pages);
 
+/* Change a region's protocol, the bytes of its pages staying as they are (change.c). Collective, in
+ * this order, no thread of any PE using the region, all PEs having released before:
+ *
+ *   all have released and wait for each other                 (a full barrier)
+ *   ..._begin, then ..._drop for all pages with an entry; wait for each other
+ *   ..._reset for all pages with an entry; wait for each other
+ *   ..._end; wait for each other
+ *
+ * Other regions go on meanwhile, releases, acquires and messages. Context: program. */
+void hth_coherence_change_begin(struct hth_coherence *coherence, struct hth_region *region);
+void hth_coherence_change_drop(struct hth_coherence *coherence, struct hth_region *region,
+                               uint64_t first_page, uint64_t n_pages);
+void hth_coherence_change_reset(struct hth_coherence *coherence, struct hth_region *region,
+                                uint64_t first_page, uint64_t n_pages);
+void hth_coherence_change_end(struct hth_coherence *coherence, struct hth_region *region,
+                              enum hearth_protocol protocol, enum hearth_consistency consistency);
+
 /* Handle a message that hth_port_message_send sent. Context: handler. */
 void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,
                           size_t bytes);
 
-/* Sequential, at the home of a page: the PE that may write it now; the home while several may read.
- */
+/* At the home of a page: the PE that may write it now; the home while several may read, or where
+ * the protocol knows no owners. Context: handler. */
 int hth_coherence_owner(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
 
 /* What hth_port_alarm was asked for. Context: handler, or beside one. */
 void hth_coherence_alarm(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
+
+/* --- for change.c --- */
+
+/* The acquire lock and the release lock: no release or acquire of any thread is under way. */
+void hth_coherence_lock(struct hth_coherence *coherence);
+void hth_coherence_unlock(struct hth_coherence *coherence);
+/* A page's entry as if never touched, but for its home; frame and view stay. Release lock held. */
+void hth_coherence_forget_page(struct hth_coherence *coherence, struct hth_region *region,
+                               uint64_t page);
 
 /* --- the protocols, one file each --- */
 
@@ -107,6 +133,10 @@ void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_
 void hth_sequential_zero(struct hth_coherence *c, struct hth_region *r, uint64_t page,
                          uint64_t offset_bytes, uint64_t len_bytes);
 void hth_sequential_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+/* Send those of ascending pages that this PE owns home, and wait until they are there; at most
+ * HTH_BATCH. Release lock held. */
+void hth_sequential_give_back(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
+                              unsigned n);
 int hth_sequential_owner(struct hth_coherence *c, struct hth_region *r, uint64_t page);
 void hth_sequential_alarm(struct hth_coherence *c, struct hth_region *r, uint64_t page);
 void hth_sequential_handle(struct hth_coherence *c, struct hth_region *r, int from,

@@ -74,8 +74,9 @@ static inline void hth_count(_Atomic uint64_t *counter, uint64_t n)
 /* What the protocols know of a region. The library embeds it in struct hearth_region. */
 struct hth_region {
     uint32_t id; /* index in struct hth_coherence.regions, the same on all PEs */
-    enum hearth_protocol protocol;
-    enum hearth_consistency consistency;
+    /* Changed by hth_coherence_change_end alone, which says why nobody is misled. Relaxed. */
+    _Atomic(enum hearth_protocol) protocol;
+    _Atomic(enum hearth_consistency) consistency;
     int my_pe, n_pes;
     uint64_t page_bytes, n_pages;
     struct hth_homes *homes;
@@ -97,6 +98,18 @@ struct hth_region {
                                         posted. Inside: page locks, list lock */
     struct hth_counts counts;
 };
+
+enum hth_scheme { HTH_INVALIDATE, HTH_UPDATE, HTH_SEQUENTIAL };
+
+static inline enum hth_scheme hth_scheme_of(const struct hth_region *region)
+{
+    if (atomic_load_explicit(&region->consistency, memory_order_relaxed) == HEARTH_SEQUENTIAL) {
+        return HTH_SEQUENTIAL; /* with write-invalidate: the other is refused */
+    }
+    return atomic_load_explicit(&region->protocol, memory_order_relaxed) == HEARTH_WRITE_UPDATE
+               ? HTH_UPDATE
+               : HTH_INVALIDATE;
+}
 
 static inline uint8_t *hth_frame(const struct hth_region *region, uint64_t page)
 {

@@ -130,11 +130,11 @@ void hth_sequential_fault(struct hth_coherence *c, struct hth_region *r, uint64_
     hth_busy_done(c, r, page);
 }
 
-void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+/* Busy held. End this PE's copy; true: its bytes are on their way home, to be waited for. */
+static bool drop(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *p = &r->pages[page];
     bool wrote = false;
-    hth_wait_for_busy(c, r, page);
     hth_seq_lock(c, r, page);
     enum hth_page_state state = hth_page_state(p);
     if (state == HTH_PAGE_CLEAN || state == HTH_PAGE_OWNED) {
@@ -150,11 +150,39 @@ void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_
         }
     }
     hth_seq_unlock(c, r, page);
-    if (wrote) { /* so that none is under way when the page is freed */
-        struct hth_wait why = {HTH_WAIT_ACKS, r, page};
-        hth_port_wait(c->port, is_answered, p, &why);
+    return wrote;
+}
+
+/* So that none is under way when the page is freed, or its protocol changes. */
+static void wait_until_written(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    struct hth_wait why = {HTH_WAIT_ACKS, r, page};
+    hth_port_wait(c->port, is_answered, &r->pages[page], &why);
+}
+
+void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    hth_wait_for_busy(c, r, page);
+    if (drop(c, r, page)) {
+        wait_until_written(c, r, page);
     }
     hth_busy_done(c, r, page);
+}
+
+void hth_sequential_give_back(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
+                              unsigned n)
+{
+    bool wrote[HTH_BATCH];
+    for (unsigned i = 0; i < n; i++) {
+        hth_wait_for_busy(c, r, pages[i]);
+        wrote[i] = drop(c, r, pages[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (wrote[i]) {
+            wait_until_written(c, r, pages[i]);
+        }
+        hth_busy_done(c, r, pages[i]);
+    }
 }
 
 /* --- handlers --- */
@@ -331,7 +359,9 @@ void hth_sequential_handle(struct hth_coherence *c, struct hth_region *r, int fr
 int hth_sequential_owner(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     hth_port_short_lock(c->port, &r->home_lock);
-    const struct hth_ledger *ledger = r->pages[page].side;
+    /* Asked under the lock under which it changes: elsewhere `side` is something else. */
+    const struct hth_ledger *ledger =
+        hth_scheme_of(r) == HTH_SEQUENTIAL ? r->pages[page].side : NULL;
     int owner = ledger != NULL && ledger->owner >= 0 ? ledger->owner : c->my_pe;
     hth_port_short_unlock(c->port, &r->home_lock);
     return owner;

@@ -31,7 +31,9 @@ void hth_ledger_free(struct hth_coherence *c, struct hth_region *r, uint64_t pag
         return;
     }
     if (ledger->serving || ledger->first != NULL) {
-        hth_port_die(c->port, r, page, "memory was freed while a PE was waiting for it");
+        hth_port_die(
+            c->port, r, page,
+            "memory was freed, or its region's protocol changed, while a PE was waiting for it");
     }
     hth_port_free(c->port, ledger, ledger_bytes(c));
     r->pages[page].side = NULL;

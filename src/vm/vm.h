@@ -50,5 +50,8 @@ void hth_vm_punch(uint64_t offset, uint64_t bytes);
 /* Anonymous zeroed memory that costs nothing until touched. NULL: none. */
 void *hth_vm_sparse(uint64_t bytes);
 void hth_vm_sparse_free(void *memory, uint64_t bytes);
+/* Which of n system pages of such memory have been touched, one byte each: 1 if it has been or that
+ * cannot be known, 0 if it has not, so that it reads as zero. */
+void hth_vm_touched(const void *memory, uint64_t n, unsigned char *touched);
 
 #endif

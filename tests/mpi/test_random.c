@@ -14,11 +14,12 @@
  *
  * Some stores change nothing and many bring an old value back, as the values of most chunks are
  * from a small set. Solo blocks are passed between PEs and freed by whoever has them, and blocks
- * are allocated and freed collectively, while all of this goes on.
+ * are allocated and freed collectively, while all of this goes on. In "changing" the region's
+ * protocol is another after most epochs.
  *
  * HEARTH_TEST_SEED, HEARTH_TEST_OPS: where to begin, how many operations (10,000).
- * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds until so many seconds are over, half of them for
- * each protocol; without HEARTH_TEST_SEED the seeds begin with the clock then. */
+ * HEARTH_TEST_SECONDS_RANDOM: go on with new seeds until so many seconds are over, a quarter of
+ * them for each test; without HEARTH_TEST_SEED the seeds begin with the clock then. */
 #include "harness.h"
 
 #include <inttypes.h>
@@ -61,6 +62,7 @@ static struct world {
     bool *is_gap; /* of each byte */
     struct post *post;
     struct post handles; /* a private copy of locks and versions */
+    bool changing;
     uint64_t epoch;
     size_t ops_per_thread; /* in this epoch */
 } w;
@@ -278,13 +280,14 @@ static void thread_ops(void *arg, int index)
 
 /* --- a run with one seed --- */
 
-static bool make_region(uint64_t seed)
+static bool make_region(uint64_t seed, bool changing)
 {
     static const size_t page_bytes[4] = {0, 0, 8192, 16384};
     uint64_t h;
 
     memset(&w, 0, sizeof w);
     w.seed = seed;
+    w.changing = changing;
     h = hash(FOR_REGION, 0, 0);
     w.attr = *ht_attr();
     w.attr.page_bytes = page_bytes[h % 4];
@@ -343,6 +346,18 @@ static void collective_block(void)
     HT_EQUAL(hearth_free(p), 0);
 }
 
+static void change_protocol(void)
+{
+    uint64_t h = hash(FOR_PLAN, w.epoch, 60);
+
+    if (h % 4 == 0)
+        return;
+    w.attr.protocol = h / 4 % 3 == 0 ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE;
+    w.attr.consistency = h / 4 % 3 == 1 ? HEARTH_SEQUENTIAL : HEARTH_RELEASE;
+    HT_CHECKF(!hearth_region_set_protocol(w.region, w.attr.protocol, w.attr.consistency),
+              "seed %" PRIu64 ": %s", w.seed, hearth_error_message());
+}
+
 static void empty_boxes(void)
 {
     hearth_barrier_all();
@@ -358,9 +373,9 @@ static void empty_boxes(void)
 }
 
 /* At least n_ops operations, all PEs together. */
-static void run_seed(uint64_t seed, uint64_t n_ops)
+static void run_seed(uint64_t seed, uint64_t n_ops, bool changing)
 {
-    bool ready = make_region(seed);
+    bool ready = make_region(seed, changing);
     uint64_t n_done = 0;
 
     if (ready)
@@ -373,8 +388,12 @@ static void run_seed(uint64_t seed, uint64_t n_ops)
             ht_threads(n_threads, thread_ops, NULL);
         else
             thread_ops(NULL, 0);
+        if (w.changing && w.epoch % 2 == 0)
+            change_protocol(); /* a barrier, and at once: pages are as the operations left them */
         hearth_barrier_all();
         check_epoch();
+        if (w.changing && w.epoch % 2 == 1)
+            change_protocol();
         if (h / 16 % 4 == 0)
             collective_block();
         else
@@ -390,25 +409,37 @@ static void run_seed(uint64_t seed, uint64_t n_ops)
         HT_EQUAL(hearth_region_destroy(w.region), 0);
 }
 
-static void test_random(struct hearth_region *none)
+static void run_seeds(bool changing)
 {
     uint64_t seconds = ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
     uint64_t first = seconds ? (uint64_t)time(NULL) * 1000 : 1;
     uint64_t seed = ht_from_pe0(ht_env_number("HEARTH_TEST_SEED", first));
     uint64_t n_ops = ht_env_number("HEARTH_TEST_OPS", 10000), n_seeds = 0, more;
-    double end = ht_now() + (double)seconds / 2;
+    double end = ht_now() + (double)seconds / 4;
 
-    (void)none;
     do {
         /* Without a time to fill, four seeds: other page sizes, other homes. */
-        run_seed(seed + n_seeds, n_ops / 4 + 1);
+        run_seed(seed + n_seeds, n_ops / 4 + 1, changing);
         n_seeds++;
         more = ht_from_pe0(n_seeds < 4 || ht_now() < end);
     } while (more && ht_all(!ht_failed()));
     ht_note("seeds %" PRIu64 " to %" PRIu64, seed, seed + n_seeds - 1);
 }
 
+static void test_random(struct hearth_region *none)
+{
+    (void)none;
+    run_seeds(false);
+}
+
+static void test_changing(struct hearth_region *none)
+{
+    (void)none;
+    run_seeds(true);
+}
+
 static const struct ht_test tests[] = {
+    {"changing", test_changing, HT_ONCE, 0},
     {"random", test_random, HT_PROTOCOLS, 0},
 };
 

@@ -15,8 +15,12 @@ bool sim_case_run(struct sim_world *world, const struct sim_case *what, bool tra
 {
     sim_arena_reset();
     memset(world, 0, sizeof *world);
-    sim_config_draw(&world->config, what->seed, &what->options);
-    sim_program_draw(&world->program, &world->config);
+    if (what->litmus > 0) {
+        sim_litmus_draw(world, what);
+    } else {
+        sim_config_draw(&world->config, what->seed, &what->options);
+        sim_program_draw(&world->program, &world->config);
+    }
     world->schedule_seed = what->schedule_seed;
     world->dropped = what->dropped;
     world->tracing = tracing;
@@ -33,6 +37,11 @@ void sim_case_print(const struct sim_case *what)
     while (used > 0 && what->dropped[used - 1] == 0) {
         used--;
     }
+    if (what->litmus > 0) {
+        char name[SIM_LITMUS_NAME_MAX];
+        sim_litmus_name((unsigned)what->litmus - 1, name);
+        printf("%s:", name);
+    }
     printf("%" PRIu64, what->seed);
     if (used > 0 || what->schedule_seed != what->seed * 4 + 3) {
         printf(":%" PRIu64 ":", what->schedule_seed);
@@ -44,6 +53,9 @@ void sim_case_print(const struct sim_case *what)
 
 bool sim_case_parse(struct sim_case *what, const char *text)
 {
+    const char *after = text;
+    what->litmus = 1 + sim_litmus_parse(text, &after);
+    text = after;
     char *end;
     what->seed = strtoull(text, &end, 0);
     what->schedule_seed = what->seed * 4 + 3;

@@ -34,6 +34,8 @@ const char *sim_invariant_name(enum sim_invariant invariant)
         return "no crash";
     case SIM_INV_WORKLOAD:
         return "the workload is data-race-free (a fault of the simulator)";
+    case SIM_INV_LITMUS:
+        return "litmus (the table allows the outcome)";
     }
     return "?";
 }

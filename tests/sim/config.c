@@ -60,7 +60,7 @@ static unsigned or_none(struct sim_rng *rng, unsigned none_percent, unsigned fir
     return sim_chance(rng, none_percent) ? 0 : sim_between(rng, first, last);
 }
 
-static void draw_schedule(struct sim_config *config, struct sim_rng *rng)
+void sim_config_draw_schedule(struct sim_config *config, struct sim_rng *rng)
 {
     config->strategy = sim_chance(rng, 70) ? SIM_MOODS : SIM_PRIORITIES;
     config->stay_percent = or_none(rng, 40, 20, 90);
@@ -113,6 +113,10 @@ static void draw_sequential(struct sim_config *config, struct sim_rng *rng, int 
     /* From holds longer than most runs' stretches to holds that are over at once. */
     static const unsigned step_ns[] = {100, 100, 1000, 10000, 300000};
     config->step_ns = step_ns[sim_below(rng, 5)];
+    memcpy(config->first_scheme, config->scheme, sizeof config->scheme);
+    /* A quarter of the seeds, so that the others keep their meaning. */
+    config->change_percent = scheme < 0 && config->seed % 4 == 1 ? sim_between(rng, 20, 90) : 0;
+    any = any || config->change_percent > 0;
     config->racy_weight = any ? or_none(rng, 30, 2, 30) : 0;
 }
 
@@ -125,7 +129,7 @@ void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_
     config->n_pes = options->pes > 0 ? options->pes : pes;
     draw_threads(config, &rng);
     draw_regions(config, &rng);
-    draw_schedule(config, &rng);
+    sim_config_draw_schedule(config, &rng);
     draw_program(config, &rng);
     struct sim_rng more = {seed * 4 + 3};
     draw_sequential(config, &more, options->scheme);
@@ -152,7 +156,7 @@ void sim_config_print(const struct sim_config *c)
     printf("), %llu+%llu pages of %llu bytes, %s homes,", (unsigned long long)c->collective_pages,
            (unsigned long long)c->solo_pages, (unsigned long long)c->page_bytes, deals[c->deal]);
     for (int i = 0; i < c->n_regions; i++) {
-        printf(" region %d %s", i, sim_scheme_name(c->scheme[i]));
+        printf(" region %d %s", i, sim_scheme_name(c->first_scheme[i]));
     }
     printf("\n  schedule: %s, stay %u%%, mood %u, poll %u%%, hold %u%% for %u, pieces %u%%, staged "
            "%u%%, %s, %u ns a step, fair from step %u\n",

@@ -14,7 +14,7 @@
 
 #if SIM_HAND_SWITCH
 
-enum { HOLES = 2 * 8 + 1, RMA_KEPT = 24, OPTIONS_MAX = 64, KEPT_REGIONS = 2 };
+enum { HOLES = 2 * 8 + 1, RMA_KEPT = 24, KEPT_REGIONS = 2 };
 
 struct range {
     uint8_t *from;
@@ -27,7 +27,6 @@ struct node {
     size_t bytes;
     struct sim_actor *running;
     int n, next, budget;
-    bool free[OPTIONS_MAX];
     uint8_t memory[SIM_MEMORY_SAVED_BYTES];
     uint8_t state[];
 };
@@ -42,7 +41,6 @@ struct explorer {
     uint64_t n_seen, n_slots;
     bool at_choice;
     int n, choice, budget;
-    bool free[OPTIONS_MAX];
 };
 
 static struct explorer explorer;
@@ -156,13 +154,12 @@ static void restore(struct explorer *e, const struct node *node)
     }
 }
 
-/* Who runs, and how often it may still be interrupted, matters if preemptions are counted. */
-static uint64_t state_hash(const struct explorer *e)
+/* Who runs, and how many delays are left, matters if they are counted. */
+static uint64_t state_hash(const struct explorer *e, uint64_t hash, int budget)
 {
     const struct sim_world *world = e->world;
-    uint64_t hash = sim_state_hash(world);
-    if (e->explore->preemptions >= 0) {
-        hash ^= ((uint64_t)e->budget << 8 | (uint64_t)(world->running - world->actors)) *
+    if (e->explore->delays >= 0) {
+        hash ^= ((uint64_t)budget << 8 | (uint64_t)(world->running - world->actors)) *
                 UINT64_C(0x9e3779b97f4a7c15);
     }
     return hash == 0 ? 1 : hash;
@@ -171,7 +168,7 @@ static uint64_t state_hash(const struct explorer *e)
 static void grow(struct explorer *e)
 {
     uint64_t old_slots = e->n_slots, *old = e->seen;
-    e->n_slots = old_slots == 0 ? 1u << 16 : 2 * old_slots;
+    e->n_slots = old_slots == 0 ? 1u << 12 : 2 * old_slots;
     e->seen = calloc(e->n_slots, sizeof *e->seen);
     if (e->seen == NULL) {
         abort();
@@ -188,20 +185,30 @@ static void grow(struct explorer *e)
     free(old);
 }
 
-/* Returns whether it was new. */
-static bool note(struct explorer *e, uint64_t hash)
+static uint64_t *slot_of(const struct explorer *e, uint64_t hash)
 {
+    uint64_t slot = hash & (e->n_slots - 1);
+    while (e->seen[slot] != 0 && e->seen[slot] != hash) {
+        slot = (slot + 1) & (e->n_slots - 1);
+    }
+    return &e->seen[slot];
+}
+
+/* Returns whether it is new: not met before, nor with more delays left. */
+static bool note(struct explorer *e)
+{
+    uint64_t hash = sim_state_hash(e->world);
+    int most = e->explore->delays < 0 ? e->budget : e->explore->delays;
     if (2 * e->n_seen >= e->n_slots) {
         grow(e);
     }
-    uint64_t slot = hash & (e->n_slots - 1);
-    while (e->seen[slot] != 0) {
-        if (e->seen[slot] == hash) {
+    for (int budget = e->budget; budget <= most; budget++) {
+        if (*slot_of(e, state_hash(e, hash, budget)) != 0) {
             return false;
         }
-        slot = (slot + 1) & (e->n_slots - 1);
     }
-    e->seen[slot] = hash;
+    uint64_t mine = state_hash(e, hash, e->budget);
+    *slot_of(e, mine) = mine;
     e->n_seen++;
     return true;
 }
@@ -209,7 +216,7 @@ static bool note(struct explorer *e, uint64_t hash)
 /* --- the search --- */
 
 /* In the running actor's context: let the search look, and come back with its choice. */
-static int choose(struct sim_world *world, int n, const bool *is_free)
+static int choose(struct sim_world *world, int n)
 {
     struct explorer *e = &explorer;
     if (world->running == NULL) {
@@ -217,30 +224,26 @@ static int choose(struct sim_world *world, int n, const bool *is_free)
     }
     e->at_choice = true;
     e->n = n;
-    memcpy(e->free, is_free, (size_t)n * sizeof *is_free);
     sim_context_switch(&world->running->context, &world->main);
     return e->choice;
 }
 
-static int cost(const struct explorer *e, const bool *is_free, int option)
+static int cost(const struct explorer *e, int option)
 {
-    return e->explore->preemptions >= 0 && !is_free[option];
+    return e->explore->delays < 0 ? 0 : option;
 }
 
 /* The next option of the top node that the budget allows, or -1. */
 static int next_option(struct explorer *e)
 {
     struct node *node = e->top;
-    while (node->next < node->n && cost(e, node->free, node->next) > node->budget) {
-        node->next++;
-    }
-    return node->next < node->n ? node->next++ : -1;
+    return node->next < node->n && cost(e, node->next) <= node->budget ? node->next++ : -1;
 }
 
 static void resume(struct explorer *e)
 {
     struct node *node = e->top;
-    e->budget = node->budget - cost(e, node->free, e->choice);
+    e->budget = node->budget - cost(e, e->choice);
     e->at_choice = false;
     e->world->running = node->running;
     sim_context_switch(&e->world->main, &node->running->context);
@@ -249,7 +252,7 @@ static void resume(struct explorer *e)
 /* The run has met a choice: go on with its first option, unless the state is known. */
 static bool go_on(struct explorer *e)
 {
-    if (!note(e, state_hash(e))) {
+    if (!note(e)) {
         return false;
     }
     struct node *node = save(e);
@@ -257,7 +260,6 @@ static bool go_on(struct explorer *e)
     node->n = e->n;
     node->next = 0;
     node->budget = e->budget;
-    memcpy(node->free, e->free, sizeof node->free);
     e->top = node;
     e->choice = next_option(e);
     resume(e);
@@ -289,7 +291,11 @@ static void finish(struct sim_world *world)
         hth_coherence_acquire(world->ports[pe].coherence);
     }
     if (world->failure.invariant == SIM_INV_NONE) {
-        sim_check_quiet(world);
+        if (world->litmus.test != NULL) {
+            sim_litmus_end(world);
+        } else {
+            sim_check_quiet(world);
+        }
     }
     world->quiet = false;
 }
@@ -314,7 +320,7 @@ bool sim_explore(struct sim_world *world, struct sim_explore *explore)
     memset(e, 0, sizeof *e);
     e->world = world;
     e->explore = explore;
-    e->budget = explore->preemptions < 0 ? 0 : explore->preemptions;
+    e->budget = explore->delays < 0 ? 0 : explore->delays;
     world->choose = choose;
     find_ranges(e);
     sim_start_schedule(world); /* to the first choice, or to the end */
@@ -347,9 +353,8 @@ bool sim_explore(struct sim_world *world, struct sim_explore *explore)
 static struct sim_explore *replayed;
 static unsigned n_replayed;
 
-static int choose_again(struct sim_world *world, int n, const bool *is_free)
+static int choose_again(struct sim_world *world, int n)
 {
-    (void)is_free;
     if (world->running == NULL || n_replayed >= replayed->n_choices) {
         return 0;
     }

@@ -12,6 +12,19 @@
 static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
 {
     const uint8_t *from = data;
+    uint64_t lanes[4] = {1, 2, 3, 4}; /* so that the multiplications overlap */
+    for (; bytes >= 64; bytes -= 32, from += 32) {
+        uint64_t words[4];
+        memcpy(words, from, sizeof words);
+        for (int i = 0; i < 4; i++) {
+            lanes[i] = (lanes[i] ^ words[i]) * UINT64_C(0x9fb21c651e98df25);
+            lanes[i] ^= lanes[i] >> 32;
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        hash = (hash ^ lanes[i]) * UINT64_C(0x9fb21c651e98df25);
+        hash ^= hash >> 32;
+    }
     for (; bytes >= 8; bytes -= 8, from += 8) {
         uint64_t word;
         memcpy(&word, from, 8);
@@ -57,7 +70,7 @@ static uint64_t hash_side(const struct hth_region *r, uint64_t page, uint64_t ha
     const void *side = r->pages[page].side;
     int home = hth_homes_lookup(r->homes, page);
     if (side == NULL) {
-        return hash;
+        return mix_word(hash, 0);
     }
     if (r->consistency == HEARTH_SEQUENTIAL) {
         return hash_ledger(side, hash);
@@ -79,7 +92,9 @@ static uint64_t hash_region(const struct hth_port *port, int id, uint64_t hash)
     hash = mix(hash, port->words[id], r->n_words * sizeof(uint64_t));
     hash = mix_word(hash, r->dirty_plus_1 << 8 | r->list_lock.word << 4 | r->home_lock.word);
     for (uint64_t page = 0; page < r->n_pages; page++) {
-        hash = mix(hash, &r->pages[page], sizeof r->pages[page]);
+        struct hth_page entry = r->pages[page];
+        entry.side = NULL; /* where it lies makes no difference; what it holds comes next */
+        hash = mix(hash, &entry, sizeof entry);
         hash = hash_side(r, page, hash);
     }
     return hash;
@@ -117,6 +132,7 @@ static uint64_t hash_port(const struct hth_port *port, uint64_t hash)
     for (int from = 0; from < sim_n_pes(port->world); from++) {
         for (const struct sim_message *m = port->from[from].head; m != NULL; m = m->next) {
             hash = mix(hash, m->buffer, m->bytes);
+            hash = mix_word(hash, m->region == NULL ? 0 : 1 + m->page);
         }
         hash = mix_word(hash, (uint64_t)from);
     }
@@ -155,6 +171,7 @@ uint64_t sim_state_hash(const struct sim_world *world)
         hash = mix_word(hash, (uint64_t)world->locks[i].holder_plus_1);
     }
     hash = mix(hash, world->flag, sizeof world->flag);
+    hash = mix(hash, world->litmus.regs, sizeof world->litmus.regs);
     for (int i = 0; i < world->config.n_barriers; i++) {
         hash = mix(hash, &world->barriers[i], offsetof(struct sim_barrier, clock));
     }

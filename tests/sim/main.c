@@ -8,16 +8,18 @@
 
 #include "sim.h"
 
-enum mode { SWARM, EXHAUSTIVE, PREEMPT };
+enum mode { SWARM, LITMUS, LITMUS_ALL, EXHAUSTIVE, LARGER, PREEMPT, MODES };
+static const char *const modes[MODES] = {"swarm",      "litmus", "litmus-all",
+                                         "exhaustive", "larger", "preempt"};
 
 struct arguments {
     struct sim_options options;
     struct sim_case replay;
     enum mode mode;
-    const char *seeds;
+    const char *seeds, *filter;
     uint64_t seed, schedules; /* schedules: 0, as many as the time allows */
     double seconds, shrink_seconds;
-    bool replaying, quiet;
+    bool replaying, quiet, histogram;
     int trace; /* events to print, 0: default */
 };
 
@@ -31,7 +33,10 @@ static const struct argp_option options[] = {
     {"pes", 'p', "N", 0, "Fix the number of PEs, 2 to 80", 0},
     {"steps", 'k', "N", 0, "Steps before the schedule turns fair (default: from the seed)", 0},
     {"protocol", 'P', "NAME", 0, "invalidate, update, sequential or any (default)", 0},
-    {"mode", 'm', "NAME", 0, "swarm (default), exhaustive, preempt", 0},
+    {"mode", 'm', "NAME", 0, "swarm (default), litmus, litmus-all, exhaustive, larger, preempt", 0},
+    {"litmus", 'l', "TEXT", 0,
+     "Mode litmus (or litmus-all), only the tests with this in their names", 0},
+    {"histogram", 'H', NULL, 0, "Mode litmus: print the outcomes of each test", 0},
     {"replay", 'r', "CASE", 0, "Run one case, as a failure printed it, and tell its story", 0},
     {"seeds", 'f', "FILE", 0, "First run the cases of FILE, one a line", 0},
     {"trace", 'T', "N", 0, "Events to print (default 80; with --replay all)", 0},
@@ -55,9 +60,8 @@ static bool parse_protocol(struct sim_options *to, const char *text)
 
 static bool parse_mode(struct arguments *a, const char *text)
 {
-    static const char *const names[] = {"swarm", "exhaustive", "preempt"};
-    for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(text, names[i]) == 0) {
+    for (unsigned i = 0; i < MODES; i++) {
+        if (strcmp(text, modes[i]) == 0) {
             a->mode = (enum mode)i;
             return true;
         }
@@ -110,6 +114,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case 'q':
         a->quiet = true;
+        break;
+    case 'l':
+        a->mode = a->mode == LITMUS_ALL ? LITMUS_ALL : LITMUS;
+        a->filter = text;
+        break;
+    case 'H':
+        a->histogram = true;
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -236,6 +247,22 @@ static int swarm(const struct arguments *a)
     return failed > 0;
 }
 
+static int litmus(const struct arguments *a)
+{
+    static struct sim_case broken;
+    struct sim_litmus_options how = {.filter = a->filter,
+                                     .seed = a->seed,
+                                     .schedules = a->schedules > 0 ? a->schedules : 10000,
+                                     .histogram = a->histogram};
+    struct sim_litmus_totals totals;
+    bool ok = sim_litmus_run(&world, &a->options, &how, &totals, &broken);
+    if (!ok) {
+        report(broken, a, totals.schedules);
+    }
+    printf("%u passed, %u failed\n", totals.tests - !ok, !ok + totals.missing);
+    return !ok || totals.missing > 0 || totals.tests == 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -250,8 +277,20 @@ int main(int argc, char **argv)
         printf("%d passed, %d failed\n", ok, !ok);
         return !ok;
     }
-    if (a.mode != SWARM) {
-        return sim_small_worlds(&world, &a.options, a.mode == PREEMPT, a.seed, a.seconds);
+    switch (a.mode) {
+    case LITMUS:
+        return litmus(&a);
+    case LITMUS_ALL:
+        return sim_litmus_explore(&world, &a.options, a.filter, a.seed, a.seconds, a.histogram);
+    case EXHAUSTIVE:
+        return sim_small_worlds(&world, &a.options, SIM_SMALL, a.seed, a.seconds, a.quiet);
+    case LARGER:
+        return sim_small_worlds(&world, &a.options, SIM_LARGER, a.seed, a.seconds, a.quiet);
+    case PREEMPT:
+        return sim_small_worlds(&world, &a.options, SIM_DELAYED, a.seed, a.seconds, a.quiet);
+    case SWARM:
+    case MODES:
+        break;
     }
     return swarm(&a);
 }

@@ -8,7 +8,7 @@
 
 #include "sim.h"
 
-enum { STACKS = 2 * SIM_THREADS_MAX + SIM_PES_MAX, CLASSES = 24 };
+enum { STACKS = 2 * SIM_THREADS_MAX + SIM_PES_MAX, CLASSES = 24, OWNERS = 4 };
 #define ARENA_BYTES (UINT64_C(1) << 30)
 #define STACK_BYTES (SIM_ASAN ? 262144u : 65536u)
 
@@ -20,12 +20,13 @@ struct sim_memory {
     struct sim_memory *next, *previous; /* live ones, or the free list */
     size_t bytes;
     uint64_t magic;
-    uint8_t pad[32];
+    uint32_t owner; /* which free lists it goes back to */
+    uint8_t pad[28];
 };
 _Static_assert(sizeof(struct sim_memory) == 64, "keeps alignment");
 
 static const uint64_t live_magic = UINT64_C(0x6c69766500000000);
-static struct sim_memory *free_lists[CLASSES];
+static struct sim_memory *free_lists[OWNERS][CLASSES];
 
 void sim_memory_save(void *to)
 {
@@ -98,29 +99,40 @@ static void spoil(void *memory, size_t bytes, uint8_t with)
     memset(memory, with, bytes < 4096 || SIM_ASAN ? bytes : 4096);
 }
 
-static struct sim_memory *take(size_t bytes)
+/* When all orders are explored, where a block lies must not tell of the past, or equal states would
+ * look different: each PE has free lists of its own, and takes the lowest block. */
+static uint32_t owner_of(const struct sim_world *world)
+{
+    return world->choose == NULL || world->running == NULL ? 0
+                                                           : (uint32_t)world->running->pe % OWNERS;
+}
+
+static struct sim_memory *take(const struct sim_world *world, size_t bytes)
 {
 #if SIM_ASAN
     struct sim_memory *block = NULL;
+    (void)owner_of(world);
     if (posix_memalign((void **)&block, 64, sizeof *block + bytes) != 0) {
         abort();
     }
     return block;
 #else
-    unsigned list = size_class(bytes);
-    struct sim_memory *block = free_lists[list];
+    unsigned list = size_class(bytes), owner = owner_of(world);
+    struct sim_memory *block = free_lists[owner][list];
     if (block != NULL) {
-        free_lists[list] = block->next;
+        free_lists[owner][list] = block->next;
         return block;
     }
-    return sim_arena(sizeof *block + ((size_t)64 << list));
+    block = sim_arena(sizeof *block + ((size_t)64 << list));
+    block->owner = owner;
+    return block;
 #endif
 }
 
 void *sim_memory_new(struct sim_world *world, size_t bytes)
 {
     size_t real = world->choose != NULL && bytes > SIM_SMALL_BYTES ? SIM_SMALL_BYTES : bytes;
-    struct sim_memory *block = take(real);
+    struct sim_memory *block = take(world, real);
     block->bytes = bytes;
     block->magic = live_magic;
     if (world->choose != NULL) { /* states are compared: no list that tells of the past */
@@ -146,8 +158,12 @@ static void give_back(struct sim_world *world, struct sim_memory *block)
         unsigned list = size_class(real);
         block->magic = 0;
         spoil(block + 1, real, 0xdb);
-        block->next = free_lists[list];
-        free_lists[list] = block;
+        struct sim_memory **at = &free_lists[block->owner][list];
+        while (*at != NULL && *at < block) {
+            at = &(*at)->next;
+        }
+        block->next = *at;
+        *at = block;
         return;
     }
     if (block->next != NULL) {
@@ -165,8 +181,8 @@ static void give_back(struct sim_world *world, struct sim_memory *block)
     free(block);
 #else
     unsigned list = size_class(block->bytes);
-    block->next = free_lists[list];
-    free_lists[list] = block;
+    block->next = free_lists[0][list];
+    free_lists[0][list] = block;
 #endif
 }
 

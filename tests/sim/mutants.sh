@@ -73,7 +73,8 @@ fi
 echo "the sources as they are:"
 rm -rf "$BUILD/o"
 mkdir "$BUILD/o" || exit 2
-compile "$BUILD/o" "$root/src" "$here"/*.c "$root"/src/protocol/*.c "$root/src/homes.c" || exit 2
+compile "$BUILD/o" "$root/src" "$here"/*.c "$root"/src/protocol/*.c "$root/src/homes.c" \
+    "$root/tests/litmus/table.c" "$root/tests/litmus/judge.c" || exit 2
 $CC -o "$BUILD/sim-clean" "$BUILD"/o/*.o || exit 2
 "$BUILD/sim-clean" --quiet --seconds="$CLEAN_SECONDS" || exit 1
 

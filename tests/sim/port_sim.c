@@ -1,22 +1,67 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* src/port.h for the simulated PEs; the one-sided operations are in rma.c. */
+/* src/port.h for the simulated PEs; the one-sided operations are in rma.c.
+ *
+ * When all orders are explored, there is a point only where it makes a difference (Lipton 1975).
+ * What a thread does with a lock of program context where it is the PE's only thread, and with a
+ * view then, nobody can tell; an operation issued is noticed when it takes effect; a short lock
+ * under another, and what is done under it, might as well have been done when the first was taken.
+ * But what follows something that others can see, a message sent or a lock let go, is not done in
+ * the same moment (`shown`). This rests on the protocols' locking what they share, which the random
+ * schedules do not. */
 #include <string.h>
 
+#include "protocol/sequential.h"
 #include "sim.h"
+
+/* Exploring: a point only if `shared`. */
+static void point_if(struct hth_port *port, bool shared)
+{
+    if (port->world->choose == NULL || shared) {
+        sim_point(port);
+    }
+}
+
+static bool has_company(const struct hth_port *port)
+{
+    return port->world->config.threads_of[port->pe] > 1;
+}
+
+static bool is_alone(const struct hth_port *port)
+{
+    const struct sim_actor *self = port->world->running;
+    return self != NULL && self->kind == SIM_THREAD && !self->in_handler && !has_company(port);
+}
+
+static bool under_short_lock(const struct hth_port *port)
+{
+    const struct sim_actor *self = port->world->running;
+    return self != NULL && self->short_locks > 0;
+}
+
+static bool has_shown(const struct hth_port *port)
+{
+    return port->world->running != NULL && port->world->running->shown;
+}
+
+/* Others can see what was just done. */
+static void show(struct hth_port *port)
+{
+    if (port->world->running != NULL) {
+        port->world->running->shown = true;
+    }
+}
 
 /* --- messages --- */
 
 void *hth_port_message_new(struct hth_port *port)
 {
-    if (port->world->choose == NULL) { /* no one else can tell when this happens */
-        sim_point(port);
-    }
+    point_if(port, false);
     return sim_memory_new(port->world, HTH_MESSAGE_BYTES_MAX);
 }
 
 void hth_port_message_drop(struct hth_port *port, void *message)
 {
-    sim_point(port);
+    point_if(port, false);
     sim_memory_free(port->world, message, HTH_MESSAGE_BYTES_MAX);
 }
 
@@ -38,7 +83,7 @@ static void enqueue(struct sim_world *world, struct sim_channel *channel, struct
 void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t bytes)
 {
     struct sim_world *world = port->world;
-    sim_point(port);
+    point_if(port, !under_short_lock(port));
     if (pe == port->pe || pe < 0 || pe >= sim_n_pes(world) || bytes > HTH_MESSAGE_BYTES_MAX) {
         sim_fail(world, SIM_INV_CONTRACT, port->pe, -1, 0, "a message of %zu bytes to PE %d", bytes,
                  pe);
@@ -51,13 +96,16 @@ void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t 
     enqueue(world, &world->ports[pe].from[port->pe], entry);
     world->ports[pe].n_inbox++;
     sim_trace_message(world, port->pe, SIM_EV_SEND, pe, message, bytes);
+    show(port);
     sim_point_after(port);
 }
 
 uint64_t hth_port_now_ns(struct hth_port *port)
 {
     if (port->world->choose != NULL) {
-        return UINT64_MAX; /* time plays no part: every hold is over */
+        /* Time plays no part. Every hold, this plus its length, has wrapped around and is over; but
+         * the shorter one has not, or it would have an alarm set. */
+        return UINT64_MAX - (HTH_HOLD_ASLEEP_NS + HTH_HOLD_AWAKE_NS) / 2;
     }
     return port->world->clock_ns;
 }
@@ -66,11 +114,11 @@ uint64_t hth_port_now_ns(struct hth_port *port)
 void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t page, uint64_t in_ns)
 {
     struct sim_world *world = port->world;
-    sim_point(port);
+    point_if(port, !under_short_lock(port));
     struct sim_message *entry = sim_memory_new(world, sizeof *entry);
     unsigned steps = (unsigned)(in_ns / sim_step_ns(world) + 1);
     uint64_t due = world->choose != NULL ? 0 : world->clock + steps;
-    if (!world->fair) {
+    if (!world->fair && world->choose == NULL) {
         due += sim_below(&world->rng, steps);
     }
     *entry = (struct sim_message){.region = region, .page = page, .hold_until = due};
@@ -81,6 +129,35 @@ void hth_port_alarm(struct hth_port *port, struct hth_region *region, uint64_t p
     entry->next = *at;
     *at = entry;
     port->n_inbox++;
+    sim_point_after(port);
+}
+
+static void drop_alarms(struct hth_port *port, const struct hth_region *region)
+{
+    struct sim_message **at = &port->from[port->pe].head;
+    while (*at != NULL) {
+        struct sim_message *entry = *at;
+        if (entry->region == region) {
+            *at = entry->next;
+            port->n_inbox--;
+            sim_memory_free(port->world, entry, sizeof *entry);
+        } else {
+            at = &entry->next;
+        }
+    }
+}
+
+static bool none_rings(const void *port)
+{
+    return ((const struct hth_port *)port)->ringing == 0;
+}
+
+void hth_port_alarm_cancel(struct hth_port *port, struct hth_region *region)
+{
+    sim_point(port);
+    drop_alarms(port, region);
+    sim_block_on(port, none_rings, port);
+    drop_alarms(port, region); /* one that rang may have set another */
     sim_point_after(port);
 }
 
@@ -101,9 +178,12 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
     }
     port->n_inbox--;
     actor->in_handler = true;
+    actor->fresh = true;
     if (entry->region != NULL) { /* perhaps beside a handler */
         sim_trace(world, port->pe, SIM_EV_ALARM, (int)entry->region->id, entry->page, 0, 0, 0);
+        port->ringing++;
         hth_coherence_alarm(port->coherence, entry->region, entry->page);
+        port->ringing--;
         sim_memory_free(world, entry, sizeof *entry);
         actor->in_handler = false;
         return;
@@ -149,7 +229,7 @@ void hth_port_wait(struct hth_port *port, bool (*ready)(void *), void *arg,
                    const struct hth_wait *why)
 {
     (void)why;
-    sim_point(port);
+    point_if(port, false); /* if it is not ready, whoever makes it so notifies */
     struct sim_actor *self = waiter(port);
     for (;;) {
         self->seen = port->notified;
@@ -166,15 +246,16 @@ void hth_port_wait(struct hth_port *port, bool (*ready)(void *), void *arg,
 
 void hth_port_notify(struct hth_port *port)
 {
-    sim_point(port);
+    point_if(port, !under_short_lock(port));
     port->notified++;
+    show(port);
     sim_point_after(port);
 }
 
 void hth_port_lock(struct hth_port *port, struct hth_lock *lock, const struct hth_wait *why)
 {
     (void)why;
-    sim_point(port);
+    point_if(port, has_company(port));
     if (!port->world->quiet) {
         struct sim_actor *self = waiter(port);
         while (lock->word != 0) {
@@ -190,7 +271,7 @@ void hth_port_lock(struct hth_port *port, struct hth_lock *lock, const struct ht
 
 bool hth_port_trylock(struct hth_port *port, struct hth_lock *lock)
 {
-    sim_point(port);
+    point_if(port, has_company(port));
     if (lock->word != 0) {
         return false;
     }
@@ -200,7 +281,7 @@ bool hth_port_trylock(struct hth_port *port, struct hth_lock *lock)
 
 void hth_port_unlock(struct hth_port *port, struct hth_lock *lock)
 {
-    sim_point(port);
+    point_if(port, has_company(port));
     if (lock->word == 0) {
         sim_fail(port->world, SIM_INV_CONTRACT, port->pe, -1, 0, "a lock that is free is unlocked");
     }
@@ -208,15 +289,30 @@ void hth_port_unlock(struct hth_port *port, struct hth_lock *lock)
     sim_point_after(port);
 }
 
+/* Exploring: to wait for a lock is to be runnable when it is free, so that one choice does for
+ * both; and a handler that has just taken a message up might as well have done so now. */
+static void await_short(struct hth_port *port, struct hth_short_lock *lock)
+{
+    struct sim_actor *self = port->world->running;
+    bool exploring = port->world->choose != NULL;
+    bool skip = (self->short_locks > 0 || self->fresh) && lock->word == 0 && !self->shown;
+    if (!exploring) {
+        sim_point(port);
+    }
+    if (exploring && !skip) {
+        sim_block(self, SIM_ON_SHORT, lock);
+    }
+    while (lock->word != 0) {
+        sim_block(self, SIM_ON_SHORT, lock);
+    }
+    self->fresh = false;
+    self->short_locks++;
+}
+
 void hth_port_short_lock(struct hth_port *port, struct hth_short_lock *lock)
 {
-    sim_point(port);
     if (!port->world->quiet) {
-        struct sim_actor *self = port->world->running;
-        while (lock->word != 0) {
-            sim_block(self, SIM_ON_SHORT, lock);
-        }
-        self->short_locks++;
+        await_short(port, lock);
     }
     lock->word = 1;
     sim_point_after(port);
@@ -224,7 +320,7 @@ void hth_port_short_lock(struct hth_port *port, struct hth_short_lock *lock)
 
 void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
 {
-    sim_point(port);
+    point_if(port, false);
     if (lock->word == 0) {
         sim_fail(port->world, SIM_INV_CONTRACT, port->pe, -1, 0,
                  "a short lock that is free is unlocked");
@@ -232,6 +328,7 @@ void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
     lock->word = 0;
     if (!port->world->quiet) {
         port->world->running->short_locks--;
+        show(port);
     }
     sim_point_after(port);
 }
@@ -241,7 +338,7 @@ void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
 void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                       uint64_t n_pages, enum hth_view view)
 {
-    sim_point(port);
+    point_if(port, !is_alone(port) || has_shown(port));
     if (first_page + n_pages > region->n_pages) {
         sim_fail(port->world, SIM_INV_CONTRACT, port->pe, (int)region->id, first_page,
                  "protect of pages that are not there");
@@ -272,9 +369,7 @@ void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t f
 
 void *hth_port_alloc(struct hth_port *port, size_t bytes)
 {
-    if (port->world->choose == NULL) {
-        sim_point(port);
-    }
+    point_if(port, false);
     return sim_memory_new(port->world, bytes);
 }
 
@@ -298,7 +393,5 @@ void hth_port_trace(struct hth_port *port, const struct hth_region *region, uint
     if (event == HTH_EVENT_UNSUBSCRIBE || event == HTH_EVENT_SUBSCRIBE) {
         sim_check_copyset(port->world, (int)region->id, page);
     }
-    if (port->world->choose == NULL) {
-        sim_point(port);
-    }
+    point_if(port, false);
 }

@@ -67,17 +67,43 @@ static void print_op(const struct sim_world *world, const struct sim_op *op)
         break;
     case SIM_BARRIER:
         forget = &world->program.forget[op->which];
-        printf("barrier %u%s", op->which, forget->yes ? "+forget" : "");
+        printf("barrier %u%s%s", op->which, forget->yes ? "+forget" : "",
+               world->program.change[op->which].yes ? "+change" : "");
         break;
     case SIM_PAUSE:
         printf("pause %u", op->bytes);
         break;
+    case SIM_LITMUS_LINGER:
+        printf("linger till the home has %c", "xyz"[op->which]);
+        break;
+    case SIM_LITMUS_LOAD:
+        if (op->offset < SIM_LITMUS_FINALS) {
+            printf("r%u = ", op->offset + 1u);
+        }
+        printf("%c", "xyz"[op->which]);
+        break;
+    case SIM_LITMUS_STORE:
+        printf("%c = %u", "xyz"[op->which], op -> offset);
+        break;
+    }
+}
+
+static void print_vars(const struct sim_world *world)
+{
+    for (unsigned v = 0; v < world->litmus.test->n_vars; v++) {
+        const struct sim_litmus_var *var = &world->litmus.vars[v];
+        printf("  %c: page %u[%u], %u bytes, home PE %d; 0 is %02x\n", "xyz"[v], var -> page,
+               var -> offset, var -> bytes, hth_homes_lookup(&world->ports[0].homes[0], var->page),
+               world -> litmus.base);
     }
 }
 
 void sim_program_print(const struct sim_world *world)
 {
     const struct sim_program *program = &world->program;
+    if (world->litmus.test != NULL) {
+        print_vars(world);
+    }
     for (int thread = 0; thread < world->config.n_threads; thread++) {
         printf("  thread %d.%d:", program->pe_of[thread], thread);
         bool any = false;
@@ -93,6 +119,11 @@ void sim_program_print(const struct sim_world *world)
     }
     for (int i = 0; i < world->config.n_barriers; i++) {
         const struct sim_forget *forget = &program->forget[i];
+        const struct sim_change *change = &program->change[i];
+        if (change->yes) {
+            printf("  change at barrier %d: region %d becomes %s%s\n", i, change->region,
+                   sim_scheme_name(change->to), change->disturbed ? ", disturbed" : "");
+        }
         if (forget->yes) {
             static const char *const deals[] = {"block", "cyclic", "fixed"};
             printf(

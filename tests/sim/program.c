@@ -18,6 +18,7 @@ struct maker {
     const struct sim_config *config;
     struct sim_program *program;
     struct sim_rng rng;
+    enum sim_scheme scheme[SIM_REGIONS_MAX]; /* in this phase */
     uint16_t phase_unit;
     enum group_mode mode[SIM_GROUPS_MAX];
     int lock[SIM_GROUPS_MAX], pe[SIM_GROUPS_MAX], owner[SIM_GROUPS_MAX];
@@ -311,7 +312,7 @@ static bool is_sequential(const struct maker *m, int group)
 {
     for (int i = 0; i < m->program->n_spans; i++) {
         const struct sim_span *span = &m->program->spans[i];
-        if (span->group == group && m->config->scheme[span->region] != SIM_SEQUENTIAL) {
+        if (span->group == group && m->scheme[span->region] != SIM_SEQUENTIAL) {
             return false;
         }
     }
@@ -402,14 +403,32 @@ static void make_forget(struct maker *m, int barrier)
                             (int)sim_below(&m->rng, (unsigned)config->n_pes)};
 }
 
+static void make_change(struct maker *m, int barrier)
+{
+    const struct sim_config *config = m->config;
+    struct sim_change *change = &m->program->change[barrier];
+    if (config->change_percent == 0) {
+        return;
+    }
+    change->yes = sim_chance(&m->rng, config->change_percent);
+    change->disturbed = sim_chance(&m->rng, 50);
+    change->region = (int)sim_below(&m->rng, (unsigned)config->n_regions);
+    change->to = (enum sim_scheme)sim_below(&m->rng, 3);
+    if (change->yes) {
+        m->scheme[change->region] = change->to;
+    }
+}
+
 static void make_barrier(struct maker *m, int barrier, uint16_t unit, bool last)
 {
     if (!last) {
         make_forget(m, barrier);
+        make_change(m, barrier);
     }
     for (int pe = 0; pe < m->config->n_pes; pe++) {
-        m->program->each[barrier][pe] =
-            !m->program->forget[barrier].yes && sim_chance(&m->rng, m->config->each_percent);
+        m->program->each[barrier][pe] = !m->program->forget[barrier].yes &&
+                                        !m->program->change[barrier].yes &&
+                                        sim_chance(&m->rng, m->config->each_percent);
     }
     for (int thread = 0; thread < m->config->n_threads; thread++) {
         emit(m, thread,
@@ -426,6 +445,7 @@ void sim_program_draw(struct sim_program *program, const struct sim_config *conf
     m->config = config;
     m->program = program;
     m->rng.state = config->seed * 4 + 2;
+    memcpy(m->scheme, config->scheme, sizeof m->scheme);
     program->n_units = 1;
     int thread = 0;
     for (int pe = 0; pe < config->n_pes; pe++) {

@@ -127,6 +127,8 @@ static void put_piece(struct hth_port *port, const struct sim_rma *piece)
     port->rma[port->n_rma++] = *piece;
     if (port->world->quiet) {
         sim_rma_effect(port, port->n_rma - 1);
+    } else {
+        port->world->running->shown = true;
     }
 }
 
@@ -163,10 +165,18 @@ static void check_range(struct hth_port *port, struct hth_region *region, int pe
     }
 }
 
+/* Exploring, there is none: see port_sim.c. */
+static void point_at_issue(struct hth_port *port)
+{
+    if (port->world->choose == NULL) {
+        sim_point(port);
+    }
+}
+
 void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   void *to, size_t bytes)
 {
-    sim_point(port);
+    point_at_issue(port);
     check_range(port, region, pe, offset, bytes);
     sim_trace(port->world, port->pe, SIM_EV_ISSUE, (int)region->id, offset / region->page_bytes,
               SIM_GET, pe, (int64_t)offset);
@@ -182,7 +192,7 @@ void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint
 void hth_port_put(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   const void *from, size_t bytes)
 {
-    sim_point(port);
+    point_at_issue(port);
     check_range(port, region, pe, offset, bytes);
     sim_trace(port->world, port->pe, SIM_EV_ISSUE, (int)region->id, offset / region->page_bytes,
               SIM_PUT, pe, (int64_t)offset);
@@ -198,7 +208,7 @@ void hth_port_put(struct hth_port *port, struct hth_region *region, int pe, uint
 void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uint64_t word,
                    enum hth_word_op op, uint64_t operand, uint64_t *old_out)
 {
-    sim_point(port);
+    point_at_issue(port);
     if (pe < 0 || pe >= sim_n_pes(port->world) || word >= region->n_words) {
         sim_fail(port->world, SIM_INV_CONTRACT, port->pe, (int)region->id, 0, "word %llu of PE %d",
                  (unsigned long long)word, pe);
@@ -230,7 +240,7 @@ bool sim_rma_pending(const struct hth_port *port, const void *on)
 static void wait_flush(struct hth_port *port, struct hth_region *region, int pe, bool words)
 {
     struct flush flush = {(int)region->id, pe, words};
-    sim_point(port);
+    point_at_issue(port);
     if (!port->world->quiet) {
         struct sim_actor *self = port->world->running;
         if (self->in_handler || self->short_locks > 0) {

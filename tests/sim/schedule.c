@@ -160,40 +160,48 @@ static struct sim_actor *pick_priority(struct sim_world *world, struct sim_actor
     return best;
 }
 
-/* Every runnable actor is an option; a network is one for each operation under way, an idle handler
- * one for each PE that it has a message from. */
-static struct sim_actor *pick_chosen(struct sim_world *world, const struct sim_actor *running)
+struct option {
+    struct sim_actor *actor;
+    int detail;
+};
+enum { OPTIONS_MAX = 64 };
+
+/* A network is an option for each operation under way, an idle handler one for each PE that it has
+ * a message from. */
+static int add_options(struct sim_actor *actor, struct option *options, int n)
 {
-    struct option {
-        struct sim_actor *actor;
-        int detail;
-    } options[64];
-    bool free[64];
-    int n = 0;
-    bool going = running != NULL && running->state == SIM_READY;
-    for (int i = 0; i < world->n_actors; i++) {
-        struct sim_actor *actor = &world->actors[i];
-        const struct hth_port *port = &world->ports[actor->pe];
-        if (!runnable(actor)) {
-            continue;
-        }
-        int details = actor->state != SIM_IDLE     ? 1
-                      : actor->kind == SIM_NETWORK ? (int)port->n_rma
-                                                   : sim_n_pes(world);
-        for (int detail = 0; detail < details && n < 64; detail++) {
-            if (actor->state == SIM_IDLE &&
-                (actor->kind == SIM_NETWORK ? !sim_rma_eligible(port, (unsigned)detail)
-                                            : !sim_deliverable(port, detail))) {
-                continue;
-            }
-            free[n] = !going || actor == running;
+    const struct hth_port *port = &actor->world->ports[actor->pe];
+    if (!runnable(actor)) {
+        return n;
+    }
+    int details = actor->state != SIM_IDLE     ? 1
+                  : actor->kind == SIM_NETWORK ? (int)port->n_rma
+                                               : sim_n_pes(actor->world);
+    for (int detail = 0; detail < details && n < OPTIONS_MAX; detail++) {
+        if (actor->state != SIM_IDLE ||
+            (actor->kind == SIM_NETWORK ? sim_rma_eligible(port, (unsigned)detail)
+                                        : sim_deliverable(port, detail))) {
             options[n++] = (struct option){actor, detail};
         }
+    }
+    return n;
+}
+
+/* Every runnable actor is an option: the one that runs first, if it can go on, then in turn. */
+static struct sim_actor *pick_chosen(struct sim_world *world, const struct sim_actor *running)
+{
+    struct option options[OPTIONS_MAX];
+    int n = 0, first = running == NULL ? 0 : (int)(running - world->actors);
+    if (running != NULL && running->state != SIM_READY) {
+        first++;
+    }
+    for (int i = 0; i < world->n_actors; i++) {
+        n = add_options(&world->actors[(first + i) % world->n_actors], options, n);
     }
     if (n == 0) {
         return NULL;
     }
-    int choice = n == 1 ? 0 : world->choose(world, n, free);
+    int choice = n == 1 ? 0 : world->choose(world, n);
     world->chosen_detail = options[choice].detail;
     return options[choice].actor;
 }
@@ -257,6 +265,10 @@ static struct sim_actor *pick(struct sim_world *world, struct sim_actor *running
 {
     struct sim_actor *actor = pick_once(world, running);
     if (actor == NULL && let_time_pass(world)) {
+        actor = pick_once(world, running);
+    }
+    if (actor == NULL && world->litmus.test != NULL && !world->litmus.impatient) {
+        world->litmus.impatient = true;
         actor = pick_once(world, running);
     }
     return actor;
@@ -323,6 +335,7 @@ static void give_way(struct sim_world *world, struct sim_actor *self)
 {
 #if SIM_HAND_SWITCH
     if (world->choose != NULL && self != NULL) {
+        self->shown = false;
         sim_context_spill(schedule_actor, self, &self->live);
         scrub();
         return;
@@ -357,7 +370,12 @@ void sim_block(struct sim_actor *actor, enum sim_state state, const void *on)
 void sim_block_on(struct hth_port *port, bool (*predicate)(const void *), const void *arg)
 {
     struct sim_actor *self = port->world->running;
-    sim_point(port);
+    if (port->world->choose == NULL) {
+        sim_point(port);
+    } else { /* one choice does for both: it is runnable when the predicate holds */
+        self->predicate = predicate;
+        sim_block(self, SIM_ON_PREDICATE, arg);
+    }
     while (!predicate(arg)) {
         self->predicate = predicate;
         sim_block(self, SIM_ON_PREDICATE, arg);

@@ -15,6 +15,7 @@
 
 #include "coroutine.h"
 #include "homes.h"
+#include "litmus_case.h"
 #include "protocol/coherence.h"
 #include "rng.h"
 
@@ -46,7 +47,8 @@ struct sim_config {
     int n_pes, n_threads; /* threads: of all PEs */
     int threads_of[SIM_PES_MAX];
     int n_regions;
-    enum sim_scheme scheme[SIM_REGIONS_MAX];
+    enum sim_scheme scheme[SIM_REGIONS_MAX]; /* now: a program may change it */
+    enum sim_scheme first_scheme[SIM_REGIONS_MAX];
     uint64_t page_bytes, collective_pages, solo_pages;
     enum hth_deal deal;
     int fixed_pe;
@@ -68,7 +70,8 @@ struct sim_config {
     int n_groups, n_locks, n_barriers;
     unsigned ops_max; /* of a thread and phase */
     unsigned evict_weight, fence_weight, zero_weight, write_weight, same_percent, back_percent,
-        local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight;
+        local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight,
+        change_percent;
     int values; /* of a byte: 256, or few, so that states recur */
 };
 
@@ -88,7 +91,10 @@ enum sim_op_kind {
     SIM_EVICT,
     SIM_ZERO, /* hth_coherence_zero at the home */
     SIM_BARRIER,
-    SIM_PAUSE /* compute */
+    SIM_PAUSE,        /* compute */
+    SIM_LITMUS_LOAD,  /* which: the variable; offset: the register, or FINALS + .., or FIRST */
+    SIM_LITMUS_STORE, /* offset: the value */
+    SIM_LITMUS_LINGER /* until the variable has come to its home, at most `bytes` steps */
 };
 
 enum sim_write_how { SIM_NEW, SIM_SAME, SIM_BACK }; /* BACK: what the byte held before that */
@@ -118,6 +124,13 @@ struct sim_forget {
     struct hth_extent extent; /* as it is dealt afterwards */
 };
 
+/* A region's protocol changed after a barrier. */
+struct sim_change {
+    bool yes, disturbed; /* disturbed: other threads release and acquire meanwhile */
+    int region;
+    enum sim_scheme to;
+};
+
 struct sim_program {
     int n_spans, n_bytes, n_units;
     struct sim_span spans[SIM_SPANS_MAX];
@@ -127,6 +140,7 @@ struct sim_program {
     int pe_of[SIM_THREADS_MAX];
     bool each[SIM_BARRIERS_MAX][SIM_PES_MAX]; /* every thread fences for itself */
     struct sim_forget forget[SIM_BARRIERS_MAX];
+    struct sim_change change[SIM_BARRIERS_MAX];
 };
 
 /* --- the oracle (oracle.c) -------------------------------------------------------------------- */
@@ -158,10 +172,11 @@ enum sim_invariant {
     SIM_INV_READ = 4,
     SIM_INV_QUIET = 5,
     SIM_INV_PROGRESS = 6,
-    SIM_INV_ACQUIRE = 7,  /* 3, seen from the other end: what was taken is unmapped */
-    SIM_INV_CONTRACT = 8, /* port.h's rules for its callers */
-    SIM_INV_DIED = 9,     /* hth_port_die, or a crash */
-    SIM_INV_WORKLOAD = 10 /* a bug of the simulator: the program races */
+    SIM_INV_ACQUIRE = 7,   /* 3, seen from the other end: what was taken is unmapped */
+    SIM_INV_CONTRACT = 8,  /* port.h's rules for its callers */
+    SIM_INV_DIED = 9,      /* hth_port_die, or a crash */
+    SIM_INV_WORKLOAD = 10, /* a bug of the simulator: the program races */
+    SIM_INV_LITMUS = 11    /* an outcome that the litmus table forbids */
 };
 
 struct sim_failure {
@@ -197,6 +212,8 @@ struct sim_actor {
     void *live;    /* exploring: its stack matters from here up */
     uint64_t seen; /* notifications when it last looked */
     bool in_handler;
+    bool fresh;      /* it has just taken a message up */
+    bool shown;      /* since its last scheduling point it has done what others can see */
     int short_locks; /* held */
     uint32_t weight, priority;
     uint64_t since_turn; /* fair turns since the fault, release or acquire under way began */
@@ -240,6 +257,7 @@ struct hth_port {
     struct hth_coherence *coherence;
     uint64_t notified;
     bool handling;
+    unsigned ringing; /* alarms that are being handled */
     unsigned n_inbox;
     struct sim_channel *from; /* n_pes */
     struct sim_rma *rma;      /* SIM_RMA_MAX, in order of issue */
@@ -256,7 +274,7 @@ struct hth_port {
 struct sim_barrier {
     int threads_in[SIM_PES_MAX];
     bool passed[SIM_PES_MAX];
-    int pes_in, pes_forgot, pes_out;
+    int pes_in, pes_forgot, pes_out, pes_changing[3];
     struct sim_clock clock;
 };
 
@@ -278,6 +296,7 @@ struct sim_world {
     struct sim_config config;
     struct sim_program program;
     struct sim_rng rng;
+    struct sim_litmus litmus;
     struct sim_context main;
     struct sim_actor *actors, *running;
     int n_actors, threads_left, cursor;
@@ -304,8 +323,8 @@ struct sim_world {
     struct sim_failure failure;
     bool tracing;
     const uint8_t *dropped; /* SIM_UNITS_MAX bits */
-    /* Not NULL: all orders are explored. Returns one of n options; `free`: no preemption. */
-    int (*choose)(struct sim_world *world, int n, const bool *free);
+    /* Not NULL: all orders are explored. Returns one of n options; the first: no delay. */
+    int (*choose)(struct sim_world *world, int n);
     int chosen_detail; /* of a network: the operation; of a handler: the channel; -1: any */
     uint64_t schedule_seed;
     struct sim_memory *memory; /* live allocations (memory.c) */
@@ -321,6 +340,7 @@ struct sim_options {
 /* All that a run follows from. */
 struct sim_case {
     struct sim_options options;
+    int litmus; /* 0: none; else 1 + the combination */
     uint64_t seed, schedule_seed;
     uint8_t dropped[SIM_UNITS_MAX / 8]; /* operations left out of the program */
 };
@@ -329,20 +349,26 @@ struct sim_case {
 struct sim_case sim_case_of_seed(uint64_t seed, const struct sim_options *options);
 /* Run it in `world`; the caller looks at the world and then calls sim_world_fini. */
 bool sim_case_run(struct sim_world *world, const struct sim_case *what, bool tracing);
-/* "seed", or "seed:schedule seed:dropped operations". */
+/* "seed", or "seed:schedule seed:dropped operations"; of a litmus test with its name and a colon
+ * before. */
 void sim_case_print(const struct sim_case *what);
 bool sim_case_parse(struct sim_case *what, const char *text);
 
 /* small.c */
+enum sim_small_set { SIM_SMALL, SIM_LARGER, SIM_DELAYED };
 /* `seconds` for each kind of small world. Prints what it did; returns an exit code. */
-int sim_small_worlds(struct sim_world *world, const struct sim_options *options, bool preempt,
-                     uint64_t seed, double seconds);
+int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
+                     enum sim_small_set set, uint64_t seed, double seconds, bool quiet);
+/* An empty world in which all orders can be explored; its program is made between the two. */
+void sim_small_begin(struct sim_world *world, enum sim_scheme scheme, int n_pes);
+void sim_small_end(struct sim_world *world);
 
 /* shrink.c */
 void sim_shrink(struct sim_world *world, struct sim_case *what, double seconds);
 
 /* config.c */
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options);
+void sim_config_draw_schedule(struct sim_config *config, struct sim_rng *rng);
 const char *sim_scheme_name(enum sim_scheme scheme);
 void sim_config_print(const struct sim_config *config);
 
@@ -357,10 +383,13 @@ void sim_world_fini(struct sim_world *world);
 /* Run to the end or to a failure; returns whether all is well. */
 bool sim_world_run(struct sim_world *world);
 
-/* explore.c: every order of a small program, or every one with few preemptions */
+/* explore.c: every order of a small program, or every one with few delays. The actor that runs goes
+ * on, and when it must wait the next in turn does; each that is passed over for another costs a
+ * delay. (Delay bounding: Emmi, Qadeer and Rakamaric, POPL 2011. A preemption is a delay or more.)
+ */
 struct sim_explore {
     enum sim_scheme scheme;
-    int preemptions; /* -1: any number */
+    int delays;      /* -1: any number */
     double deadline; /* sim_now() then */
     uint64_t states, runs;
     bool complete;     /* out: all orders were seen */
@@ -381,7 +410,7 @@ size_t sim_arena_used(void);
 /* What the search over all orders must save besides the arena: the free lists. */
 void sim_memory_save(void *to);
 void sim_memory_restore(const void *from);
-enum { SIM_MEMORY_SAVED_BYTES = 256, SIM_SMALL_BYTES = 2048 };
+enum { SIM_MEMORY_SAVED_BYTES = 1024, SIM_SMALL_BYTES = 2048 };
 uint8_t *sim_stack(int index, size_t *bytes_out);
 void *sim_memory_new(struct sim_world *world, size_t bytes);
 void sim_memory_free(struct sim_world *world, void *memory, size_t bytes);
@@ -424,6 +453,7 @@ void sim_mark_release(struct sim_actor *actor);
 void sim_check_release(struct sim_actor *actor);
 void sim_check_acquired(struct hth_port *port);
 void sim_check_quiet(struct sim_world *world);
+void sim_check_plain(struct sim_world *world, int pe, int region); /* check_change.c */
 int sim_home_of(struct sim_world *world, int region, uint64_t page);
 /* check_sequential.c */
 bool sim_ledger_has(struct sim_world *world, int region, uint64_t page, int home, int pe);

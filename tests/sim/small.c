@@ -57,7 +57,6 @@ static void make_program(struct sim_world *world, const struct small *small)
     struct sim_program *p = &world->program;
     bool racy = world->config.scheme[0] == SIM_SEQUENTIAL;
     p->n_spans = p->n_bytes = 2;
-    p->n_units = 1;
     for (unsigned i = 0; i < 2; i++) {
         p->spans[i] = (struct sim_span){
             .group = (uint8_t)i, .first_byte = (uint16_t)i, .bytes = 1, .offset = 8 + i};
@@ -82,14 +81,12 @@ static void make_program(struct sim_world *world, const struct small *small)
     }
 }
 
-static void make_world(struct sim_world *world, const struct small *small,
-                       struct sim_explore *explore)
+void sim_small_begin(struct sim_world *world, enum sim_scheme scheme, int n_pes)
 {
     static const uint8_t nothing[SIM_UNITS_MAX / 8];
     sim_arena_reset();
     memset(world, 0, sizeof *world);
-    world->config = (struct sim_config){.n_pes = small->n_pes,
-                                        .n_threads = small->n_threads,
+    world->config = (struct sim_config){.n_pes = n_pes,
                                         .n_regions = 1,
                                         .page_bytes = 64,
                                         .collective_pages = 1,
@@ -99,20 +96,34 @@ static void make_world(struct sim_world *world, const struct small *small,
                                         .hold_steps_max = 1,
                                         .n_locks = 2,
                                         .values = 4};
-    world->config.scheme[0] = explore->scheme;
+    world->config.scheme[0] = scheme;
+    world->config.first_scheme[0] = scheme;
     world->config.step_ns = 1;
-    for (int i = 0; i < small->n_threads; i++) {
-        world->config.threads_of[small->pe_of[i]]++;
-    }
     world->dropped = nothing;
-    world->choose = (int (*)(struct sim_world *, int, const bool *))1; /* small allocations */
-    make_program(world, small);
-    for (int i = 0; i < 2 * small->n_pes + small->n_threads; i++) {
+    world->choose = (int (*)(struct sim_world *, int))1; /* small allocations */
+    world->program.n_units = 1;
+}
+
+void sim_small_end(struct sim_world *world)
+{
+    for (int i = 0; i < 2 * world->config.n_pes + world->config.n_threads; i++) {
         size_t bytes;
         uint8_t *stack = sim_stack(i, &bytes);
         memset(stack + bytes - 16384, 0, 16384);
     }
     sim_world_init(world);
+}
+
+static void make_world(struct sim_world *world, const struct small *small,
+                       struct sim_explore *explore)
+{
+    sim_small_begin(world, explore->scheme, small->n_pes);
+    world->config.n_threads = small->n_threads;
+    for (int i = 0; i < small->n_threads; i++) {
+        world->config.threads_of[small->pe_of[i]]++;
+    }
+    make_program(world, small);
+    sim_small_end(world);
 }
 
 static void print_small(const struct small *small)
@@ -143,6 +154,7 @@ static void tell_small(struct sim_world *world, const struct small *small,
 
 struct totals {
     uint64_t programs, complete, states, runs, failed;
+    bool quiet;
 };
 
 static void try_small(struct sim_world *world, const struct small *small,
@@ -160,10 +172,6 @@ static void try_small(struct sim_world *world, const struct small *small,
         print_small(small);
         printf("\n");
         tell_small(world, small, &explore);
-    } else if (!explore.complete) {
-        printf("not to the end: %s, program ", sim_scheme_name(explore.scheme));
-        print_small(small);
-        printf(" (%" PRIu64 " states)\n", explore.states);
     }
     sim_world_fini(world);
 }
@@ -219,9 +227,12 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
             return false;
         }
     }
+    if (totals->quiet) {
+        return true;
+    }
     char bound[48] = "";
-    if (explore.preemptions >= 0) {
-        snprintf(bound, sizeof bound, " with up to %d preemptions", explore.preemptions);
+    if (explore.delays >= 0) {
+        snprintf(bound, sizeof bound, " with up to %d delays", explore.delays);
     }
     printf("%s: %d PEs, %d threads, %d operations each: %" PRIu64 " programs, %" PRIu64
            " in all their orders%s, %" PRIu64 " states, %.1f s\n",
@@ -234,24 +245,37 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
     return true;
 }
 
-int sim_small_worlds(struct sim_world *world, const struct sim_options *options, bool preempt,
-                     uint64_t seed, double seconds)
+struct shape {
+    int n_pes, threads_of[3], ops, delays;
+};
+/* What each set of worlds is; ended by no PEs. */
+static const struct shape shapes[][4] = {
+    [SIM_SMALL] = {{2, {1, 1}, 1, -1}, {2, {1, 1}, 2, -1}, {3, {1, 1, 1}, 1, -1}},
+    [SIM_LARGER] = {{2, {1, 1}, 3, -1}, {3, {1, 1, 1}, 2, -1}, {2, {1, 2}, 1, -1}},
+    [SIM_DELAYED] = {{2, {1, 2}, 2, 2}, {3, {1, 1, 1}, 2, 2}, {3, {1, 2, 1}, 1, 2}}};
+
+int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
+                     enum sim_small_set set, uint64_t seed, double seconds, bool quiet)
 {
-    static const struct {
-        int n_pes, threads_of[3], ops, preemptions;
-    } shapes[2][3] = {{{2, {1, 1}, 1, -1}, {2, {1, 1}, 2, -1}, {3, {1, 1, 1}, 1, -1}},
-                      {{2, {1, 2}, 2, 2}, {3, {1, 1, 1}, 2, 2}, {3, {1, 2, 1}, 1, 2}}};
-    struct totals totals = {0};
+    struct totals totals = {.quiet = quiet};
+    double start = sim_now();
     for (int scheme = 0; scheme < 3; scheme++) {
-        for (int i = 0; i < 3 && totals.failed == 0; i++) {
+        for (const struct shape *shape = shapes[set]; shape->n_pes > 0 && totals.failed == 0;
+             shape++) {
             struct sim_explore explore = {.scheme = (enum sim_scheme)scheme,
-                                          .preemptions = shapes[preempt][i].preemptions};
+                                          .delays = shape->delays};
             if (options->scheme < 0 || options->scheme == scheme) {
-                enumerate(world, explore, shapes[preempt][i].n_pes, shapes[preempt][i].threads_of,
-                          shapes[preempt][i].ops, seed, seconds, &totals);
+                enumerate(world, explore, shape->n_pes, shape->threads_of, shape->ops, seed,
+                          seconds, &totals);
             }
         }
     }
+    double took = sim_now() - start + 1e-9;
+    printf("%s: %" PRIu64 " programs, %" PRIu64 " in all their orders%s, %" PRIu64
+           " states in %.1f s: %.0f a second, %.0f schedules a second\n",
+           (const char *[]){"small", "larger", "middle"}[set], totals.programs, totals.complete,
+           set == SIM_DELAYED ? " of few delays" : "", totals.states, took,
+           (double)totals.states / took, (double)totals.runs / took);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", totals.programs - totals.failed,
            totals.failed);
     return totals.failed > 0;

@@ -60,26 +60,38 @@ static void fault(struct sim_actor *actor, int region, uint64_t page, bool write
 }
 
 /* Until the view allows it: on return the access happens in the same step. */
-static uint8_t *reach(struct sim_actor *actor, const struct sim_span *span, bool write)
+static uint8_t *reach(struct sim_actor *actor, int region, uint32_t page, uint32_t offset,
+                      bool write)
 {
     struct hth_port *port = port_of(actor);
     const enum hth_view need = write ? HTH_VIEW_WRITE : HTH_VIEW_READ;
     for (;;) {
         sim_point(port);
-        if (port->view[span->region][span->page] >= need) {
+        if (port->view[region][page] >= need) {
             break;
         }
-        fault(actor, span->region, span->page, write);
+        fault(actor, region, page, write);
     }
     actor->serving = false;
     actor->doing = NULL;
-    return hth_frame(&port->region[span->region], span->page) + span->offset;
+    return hth_frame(&port->region[region], page) + offset;
+}
+
+static uint8_t *reach_span(struct sim_actor *actor, const struct sim_span *span, bool write)
+{
+    return reach(actor, span->region, span->page, span->offset, write);
+}
+
+static uint8_t *reach_var(struct sim_actor *actor, const struct sim_op *op, bool write)
+{
+    const struct sim_litmus_var *var = &actor->world->litmus.vars[op->which];
+    return reach(actor, 0, var->page, var->offset, write);
 }
 
 static void load(struct sim_actor *actor, const struct sim_op *op)
 {
     const struct sim_span *span = &actor->world->program.spans[op->which];
-    const uint8_t *at = reach(actor, span, false);
+    const uint8_t *at = reach_span(actor, span, false);
     for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
         sim_trace(actor->world, actor->pe, SIM_EV_LOAD, span->region, span->page, span->offset + i,
                   at[i], 0);
@@ -109,7 +121,7 @@ static void store(struct sim_actor *actor, const struct sim_op *op)
 {
     struct sim_world *world = actor->world;
     const struct sim_span *span = &world->program.spans[op->which];
-    uint8_t *at = reach(actor, span, true);
+    uint8_t *at = reach_span(actor, span, true);
     for (unsigned i = op->offset; i < op->offset + (unsigned)op->bytes; i++) {
         int index = span->first_byte + (int)i;
         at[i] = new_value(world, &world->bytes[index], (enum sim_write_how)op->how);
@@ -249,12 +261,39 @@ static void forget(struct sim_actor *actor, struct sim_barrier *barrier,
     }
 }
 
+/* As hth_region_change does it. */
+static void change(struct sim_actor *actor, struct sim_barrier *barrier,
+                   const struct sim_change *what)
+{
+    struct sim_world *world = actor->world;
+    struct hth_port *port = port_of(actor);
+    struct hth_region *region = &port->region[what->region];
+    int n = sim_n_pes(world);
+    begin(actor, "change");
+    hth_coherence_change_begin(port->coherence, region);
+    hth_coherence_change_drop(port->coherence, region, 0, region->n_pages);
+    barrier->pes_changing[0]++;
+    wait_count(actor, &barrier->pes_changing[0], n);
+    hth_coherence_change_reset(port->coherence, region, 0, region->n_pages);
+    barrier->pes_changing[1]++;
+    wait_count(actor, &barrier->pes_changing[1], n);
+    world->config.scheme[what->region] = what->to;
+    hth_coherence_change_end(port->coherence, region,
+                             what->to == SIM_UPDATE ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE,
+                             what->to == SIM_SEQUENTIAL ? HEARTH_SEQUENTIAL : HEARTH_RELEASE);
+    sim_check_plain(world, actor->pe, what->region);
+    barrier->pes_changing[2]++;
+    wait_count(actor, &barrier->pes_changing[2], n);
+    end(actor);
+}
+
 /* One thread, the last of its PE to come, fences for all; or each does so for itself. */
 static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
 {
     struct sim_world *world = actor->world;
     struct sim_barrier *barrier = &world->barriers[op->which];
     const struct sim_forget *what = &world->program.forget[op->which];
+    const struct sim_change *into = &world->program.change[op->which];
     int pe = actor->pe, threads = world->config.threads_of[pe];
     bool each = world->program.each[op->which][pe];
     sim_point(port_of(actor));
@@ -275,7 +314,16 @@ static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
         if (last && what->yes) {
             forget(actor, barrier, what);
         }
+        if (last && into->yes) {
+            change(actor, barrier, into);
+        }
         barrier->passed[pe] = barrier->passed[pe] || last;
+    }
+    if (!last && into->yes && into->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* the change begins */
+        release(actor);
+        acquire(actor);
+        release(actor);
     }
     if (!each) {
         sim_block_on(port_of(actor), is_true, &barrier->passed[pe]);
@@ -367,6 +415,15 @@ static void do_op(struct sim_actor *actor, const struct sim_op *op)
         for (unsigned i = 0; i < op->bytes; i++) {
             sim_point(port_of(actor));
         }
+        break;
+    case SIM_LITMUS_LOAD:
+        sim_litmus_load(actor, op, reach_var(actor, op, false));
+        break;
+    case SIM_LITMUS_LINGER:
+        sim_litmus_linger(actor, op);
+        break;
+    case SIM_LITMUS_STORE:
+        sim_litmus_store(actor, op, reach_var(actor, op, true));
         break;
     }
 }

@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The MPI tests and heat across two and three hosts, made on this machine (hosts.sh).
+#
+# run.sh [BUILD]        BUILD/tests/mpi and BUILD/apps (default: build)
+# HOSTS=some            what `make check` has time for (default: all, with UCX and late messages)
+# V=1                   show every program's output
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+BUILD=${1:-${BUILD:-build}}
+case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+passed=0
+failed=0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+if ! why=$(sh "$here/hosts.sh" possible); then
+    echo "tests/hosts skipped: $why"
+    exit 0
+fi
+if ! mpirun --version 2>/dev/null | grep -q "Open MPI"; then
+    echo "tests/hosts skipped: mpirun is not Open MPI's"
+    exit 0
+fi
+
+dir=$(mktemp -d)
+output=$dir/output
+clean() {
+    sh "$here/hosts.sh" down "$dir"
+    rm -rf "$dir"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM HUP
+
+verdict() { # verdict NAME STATUS
+    if [ "$2" = 0 ]; then
+        passed=$((passed + 1))
+        echo "$1: ok"
+    else
+        failed=$((failed + 1))
+        echo "$1: FAILED ($2)"
+        sed 's/^/    | /' "$output"
+    fi
+}
+
+# tests NAME PES "MCA SETTINGS" PROGRAM...
+tests() {
+    echo "-- $1 ($2 PEs)"
+    mpirun="sh $here/hosts.sh mpirun $dir $3"
+    pes=$2
+    shift 3
+    MPIRUN=$mpirun PES=$pes sh "$here/../mpi/run.sh" "$BUILD" "$@" >"$output" 2>&1
+    grep -v '^[0-9]* passed, [0-9]* failed$' "$output"
+    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$output")
+    counts=${counts:-0 1}
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+}
+
+heat() { # heat NAME PES "MCA SETTINGS"
+    for how in "--protocol invalidate" "--protocol update" "--consistency sequential"; do
+        # shellcheck disable=SC2086
+        timeout 120 sh "$here/hosts.sh" mpirun "$dir" $3 -np "$2" "$BUILD/apps/heat" $how --verify \
+            --size 200 --steps 60 --output "$dir/heat.png" "$here/../../apps/hearth.pgm" \
+            >"$output" 2>&1 && grep -q "verified: yes" "$output"
+        verdict "heat $how, $1, $2 PEs" $?
+    done
+}
+
+programs=$(for source in "$here"/../mpi/test_*.c; do basename "$source" .c; done)
+most=$(echo "$programs" | grep -v 'test_faults')
+ucx="--mca pml ucx --mca osc ucx --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any"
+
+sh "$here/hosts.sh" up "$dir" 2 || exit 1
+# shellcheck disable=SC2086
+tests "2 hosts, TCP" 4 "" $most
+heat "2 hosts, TCP" 4 ""
+if [ "${HOSTS:-all}" != some ]; then
+    # shellcheck disable=SC2086
+    tests "2 hosts, TCP" 2 "" $programs
+    # shellcheck disable=SC2086
+    tests "2 hosts, UCX" "2 4" "$ucx" $most
+    heat "2 hosts, UCX" 4 "$ucx"
+    HEARTH_TEST_DELAY_US=1000 tests "2 hosts, TCP, late messages" 2 "-x HEARTH_TEST_DELAY_US" \
+        test_basic test_sharing test_sync test_order
+fi
+sh "$here/hosts.sh" down "$dir"
+sh "$here/hosts.sh" up "$dir" 3 || exit 1
+# shellcheck disable=SC2086
+tests "3 hosts, TCP" 3 "" $([ "${HOSTS:-all}" = some ] && echo test_basic test_sharing || echo "$most")
+heat "3 hosts, TCP" 3 ""
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
