@@ -52,19 +52,20 @@ SIM_O      := $(patsubst %.c,$(B)/sim/%.o,$(wildcard tests/sim/*.c)) \
               $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c tests/litmus/table.c \
               tests/litmus/judge.c)
 # The parts that need no world: the unit tests have a small one of their own.
-PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c \
+PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c src/placement.c \
               $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
 UNIT_O     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 MPI_TESTS  := $(patsubst tests/mpi/%.c,$(B)/tests/mpi/%,$(wildcard tests/mpi/test_*.c))
 HARNESS_O  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/mpi/test_%.c,$(wildcard tests/mpi/*.c)))
 BENCHES    := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+INFO       := $(B)/hearth-info
 APPS       := $(B)/apps/heat $(B)/apps/heat_mpi $(B)/apps/make_picture
-ALL_C      := $(LIB_C) $(wildcard tests/*/*.c apps/*.c bench/*.c)
+ALL_C      := $(LIB_C) $(wildcard src/info/*.c tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
 .PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi test-variants \
-        test-litmus test-apps test-install sim test-sim mutants models FORCE
-all: $(B)/libhearth.a $(B)/libhearth.so apps bench-programs
+        test-litmus test-apps test-info test-install sim test-sim mutants models FORCE
+all: $(B)/libhearth.a $(B)/libhearth.so $(INFO) apps bench-programs
 help:
 	@echo "make           the library, apps and benchmarks"
 	@echo "make demo      install what is missing, build, show heat flow under both protocols"
@@ -116,6 +117,11 @@ $(APPS):
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lpng -lm
 
+# From the objects: it looks behind the API.
+$(INFO): $(B)/src/info/hearth_info.o $(LIB_O)
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
 $(BENCHES): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
@@ -155,7 +161,7 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-litmus test-apps test-install
+	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-litmus test-apps test-info test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
@@ -168,6 +174,8 @@ test-litmus: $(B)/tests/litmus/litmus
 	$(Q)sh tests/litmus/run.sh $(B)
 test-apps: $(B)/apps/heat
 	$(Q)sh tests/apps.sh $(B)
+test-info: $(INFO)
+	$(Q)sh tests/info.sh $(B)
 test-install: $(B)/libhearth.a $(B)/libhearth.so
 	$(Q)sh tests/install.sh $(B)
 

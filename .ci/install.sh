@@ -7,6 +7,7 @@ major=${version%%.*}
 
 mkdir -p "$to/include" "$to/lib/pkgconfig" "$to/bin"
 install -m 644 include/hearth.h include/hearth_mpi.h "$to/include"
+install -m 755 "$build/hearth-info" "$to/bin"
 install -m 644 "$build/libhearth.a" "$to/lib"
 install -m 755 "$build/libhearth.so.$version" "$to/lib"
 ln -sf "libhearth.so.$version" "$to/lib/libhearth.so.$major"

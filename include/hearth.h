@@ -120,7 +120,11 @@ struct hearth_region_attr {
  * Initialises MPI with MPI_THREAD_MULTIPLE if the program has not; an MPI that the program
  * initialised must provide at least MPI_THREAD_SERIALIZED. Installs handlers for SIGSEGV and SIGBUS
  * (faults outside Hearth's addresses go on to whoever had them before; a handler installed after
- * this call must do the same) and starts one progress thread.
+ * this call must do the same), and for SIGUSR2 where there is none (each waiting thread then says
+ * what it waits for), and starts one progress thread. A PE that calls exit() from here on, or
+ * returns from main, without hearth_finalize() ends the job.
+ *
+ * HEARTH_* environment variables are read here; the program hearth-info lists them all.
  *
  * @param argc,argv  main's, handed to MPI_Init_thread; may be NULL.
  * @return 0; HEARTH_ESTATE if called twice; HEARTH_EMPI; HEARTH_ENOMEM; HEARTH_ESYS.

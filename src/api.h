@@ -6,6 +6,14 @@
 /* 0, or HEARTH_ESTATE, noted, outside of hearth_init ... hearth_finalize. */
 int hth_check_up(const char *call);
 
+/* What the calling thread is, or was last, in the library for: messages name it. Set by
+ * hth_check_up and by faults. */
+struct hth_calling {
+    const char *call;
+    const void *about; /* the lock or counter, or the address that faulted; NULL: nothing */
+};
+extern _Thread_local struct hth_calling hth_calling;
+
 /* Release, barrier, acquire. Collective. */
 void hth_full_barrier(void);
 

@@ -9,8 +9,11 @@
 #include "region.h"
 #include "sync.h"
 
+_Thread_local struct hth_calling hth_calling;
+
 int hth_check_up(const char *call)
 {
+    hth_calling = (struct hth_calling){call, NULL};
     return hth_job.up
                ? HEARTH_OK
                : hth_error(HEARTH_ESTATE, "%s outside of hearth_init ... hearth_finalize", call);
@@ -59,6 +62,7 @@ int hearth_release(void)
 static int check_handle(const char *call, const void *holder)
 {
     int rc = hth_check_up(call);
+    hth_calling.about = holder;
     return rc == HEARTH_OK && holder == NULL ? hth_error(HEARTH_EINVAL, "%s: NULL", call) : rc;
 }
 

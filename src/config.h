@@ -31,6 +31,7 @@ struct hth_config {
     int64_t rma;            /* enum hth_rma */
     int64_t progress;       /* enum hth_progress_mode */
     int64_t node_pes;       /* PEs of a virtual node; 0: all that share the machine */
+    uint64_t watchdog;      /* seconds; 0: off */
     int64_t stats;          /* print counters at hearth_finalize */
     int64_t log;            /* enum hth_log_level */
     uint64_t test_delay_us; /* messages are handled up to so much later */

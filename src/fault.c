@@ -18,6 +18,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "log.h"
 #include "region.h"
 
@@ -249,6 +250,7 @@ static void serve(int signal_number, void *address, const ucontext_t *context)
                 "which this version does not support. Copy it through private memory",
                 verb(write), address, region->name);
     }
+    hth_calling = (struct hth_calling){write ? "a write" : "a read", address};
     hth_enter();
     hth_coherence_fault(&hth_job.coherence, &region->core, page, write);
     hth_leave();

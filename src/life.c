@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Starting and stopping: the order in which the parts come up and go. */
 #include <hearth.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "alarm.h"
+#include "api.h"
 #include "ask.h"
 #include "fault.h"
 #include "log.h"
@@ -18,10 +22,14 @@
 #include "stats.h"
 #include "sync.h"
 #include "topology.h"
+#include "watchdog.h"
 
 #include <hearth_mpi.h>
 
+#define EXIT_EARLY 86 /* the job's exit code if the PE's was 0 */
+
 static bool started; /* once and for all */
+static pid_t pid;    /* ours, not a forked child's */
 
 static void on_coherence(int from, const void *message, size_t bytes)
 {
@@ -62,20 +70,29 @@ static struct hth_bell own_bell; /* where MPI shares no memory */
 static void start_waiting(void)
 {
     struct hth_bell *bell = hth_comm_bell(hth_comm_my_pe());
-    /* A waiting thread may spin where each PE's program thread has a unit to itself. */
+    struct hth_placement_facts facts = {
+        .n_here = hth_comm_n_here(),
+        .n_pes = hth_comm_n_pes(),
+        .n_threads = hth_placement_threads(getenv("OMP_NUM_THREADS")),
+        .n_units = hth_topology_n_units(),
+        .n_cores = hth_topology_n_cores(),
+        .asked = (enum hth_progress_mode)hth_job.config.progress,
+    };
+    struct hth_placement chosen = hth_placement_choose(&facts);
+    hth_job.placement = chosen;
     struct hth_progress_config config = {
         .bell = bell != NULL ? bell : &own_bell,
-        .all_here = hth_comm_n_here() == hth_comm_n_pes(),
-        .may_spin = hth_topology_n_units() >= hth_comm_n_here(),
-        .mode = (enum hth_progress_mode)hth_job.config.progress,
+        .all_here = facts.n_here == facts.n_pes,
+        .may_spin = chosen.may_spin,
+        .own_core = chosen.own_core,
+        .mode = chosen.mode,
         .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
         .alarm_in_ns = next_in_ns,
         .unfinished = hth_message_unfinished,
         .on_start = hth_topology_spread,
+        .idle = hth_watchdog_idle,
+        .watch = hth_watchdog_look,
     };
-    if (config.mode == HTH_PROGRESS_AUTO) {
-        config.mode = config.all_here ? HTH_PROGRESS_DOORBELL : HTH_PROGRESS_POLL;
-    }
     hth_progress_configure(&config);
 }
 
@@ -133,6 +150,23 @@ static int together(int mine, const char *what)
     return worst;
 }
 
+/* Who leaves early would leave the others to wait for ever: the job ends. By whoever calls exit, or
+ * returns from main; _exit and signals are for mpirun to see. */
+static void on_early_exit(int status, void *unused)
+{
+    (void)unused;
+    if (!hth_job.up || getpid() != pid) {
+        return; /* as it should be, or a forked child's exit */
+    }
+    if (hth_comm_first_to_end()) {
+        hth_say("exit with status %d before hearth_finalize: the job ends here. Every PE must call "
+                "hearth_finalize",
+                status);
+    }
+    fflush(NULL); /* what exit would do after us */
+    hth_comm_abort(status != 0 ? status : EXIT_EARLY);
+}
+
 static int start_all(void)
 {
     char why[256];
@@ -168,6 +202,7 @@ static int start_all(void)
     hth_message_on(HTH_MESSAGE_COHERENCE, on_coherence);
     hth_ask_start();
     hth_ask_on(HTH_ASK_OWNER, answer_owner);
+    hth_watchdog_start(hth_job.config.watchdog);
     hth_memory_start();
     rc = hth_fault_start();
     int err = rc == HEARTH_OK ? hth_progress_start() : 0;
@@ -177,9 +212,12 @@ static int start_all(void)
     hth_comm_started();
     rc = together(rc, "starting the progress thread");
     if (rc == HEARTH_OK) {
+        pid = getpid();
+        on_exit(on_early_exit, NULL);
         hth_job.up = true;
         rc = create_heap();
         hth_job.up = rc == HEARTH_OK;
+        hth_comm_forbid_finalize(hth_job.up);
     }
     return rc;
 }
@@ -202,6 +240,7 @@ static int first_time(void)
                          "Hearth was initialised before; it can be once in a program");
     }
     started = true;
+    hth_calling = (struct hth_calling){"hearth_init", NULL};
     return HEARTH_OK;
 }
 
@@ -227,8 +266,9 @@ int hearth_finalize(void)
         return hth_error(HEARTH_ESTATE,
                          "hearth_finalize outside of hearth_init ... hearth_finalize");
     }
-    hearth_barrier_all();
+    hth_calling = (struct hth_calling){"hearth_finalize", NULL};
     hth_enter();
+    hth_full_barrier();
     hth_job.up = false;
     if (hth_job.config.stats) {
         hth_stats_print();
@@ -243,6 +283,7 @@ int hearth_finalize(void)
     hth_comm_barrier(); /* nobody sends any more */
     hth_comm_blocking(true);
     hth_progress_stop();
+    hth_watchdog_stop();
     hth_message_stop();
     hth_fault_stop();
     hth_coherence_fini(&hth_job.coherence);

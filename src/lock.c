@@ -20,8 +20,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "alarm.h"
 #include "handle.h"
 #include "log.h"
 #include "net/comm.h"
@@ -29,7 +29,10 @@
 #include "progress.h"
 
 #define BUCKETS 1024u
-#define LOOK_NS 500000 /* how long a waiter trusts its note */
+#define LOOK_NS                                                                                    \
+    500000 /* how long a waiter trusts its note: an eighth of its wait, within these               \
+            */
+#define LOOK_NS_MAX 50000000
 
 /* The lock's 32 bits. */
 #define NEXT      0x10000u
@@ -63,7 +66,7 @@ struct claim {
 
 static struct {
     pthread_mutex_t mutex; /* guards the rest. Nothing is taken inside; held for a few instructions.
-                              Program context only, never a fault handler's */
+                              Program context, never a fault handler's; handlers only try it */
     struct claim *claims[BUCKETS], *spare;
     uint64_t waiters[HTH_WAITERS / 64]; /* bit set of those in use */
     uint32_t fresh, search; /* slots of this PE: never used, and where to look for one again */
@@ -169,7 +172,7 @@ static bool split_lock(uint64_t handle, struct hth_handle *out)
 struct turn {
     const uint64_t *word; /* this PE's own, which the releaser raises */
     uint64_t seen;
-    struct timespec since;
+    uint64_t until_ns;
 };
 
 static bool raised_or_late(void *arg)
@@ -178,10 +181,7 @@ static bool raised_or_late(void *arg)
     if (__atomic_load_n(turn->word, __ATOMIC_ACQUIRE) != turn->seen) {
         return true;
     }
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - turn->since.tv_sec) * 1000000000L + now.tv_nsec - turn->since.tv_nsec >
-           LOOK_NS;
+    return hth_alarm_now_ns() > turn->until_ns;
 }
 
 static bool take_waiter(void *arg)
@@ -220,18 +220,27 @@ static uint64_t make_note(uint32_t slot, uint32_t ticket, int pe, unsigned waite
            (uint64_t)(uint32_t)pe << 8 | waiter;
 }
 
-static void wait_for_ticket(const struct hth_handle *lock, uint32_t ticket)
+/* How long to trust the note now. */
+static uint64_t look_ns(const struct hth_watch *watch, uint64_t now_ns)
+{
+    uint64_t part = watch->began_ns == 0 ? 0 : (now_ns - watch->began_ns) / 8;
+    return part < LOOK_NS ? LOOK_NS : part > LOOK_NS_MAX ? LOOK_NS_MAX : part;
+}
+
+static void wait_for_ticket(uint64_t handle, const struct hth_handle *lock, uint32_t ticket)
 {
     unsigned waiter = 0;
-    struct hth_wait why = {HTH_WAIT_OTHER, NULL, 0};
-    hth_wait_until(take_waiter, &waiter, &why);
+    struct hth_wait why = {HTH_WAIT_LOCK, NULL, handle};
+    struct hth_watch watch = {0, 0};
+    hth_wait_on(take_waiter, &waiter, &why, &watch);
     struct turn turn = {.word = hth_words_mine(&hth_sync_words) + HTH_WAITER_WORDS + waiter};
     turn.seen = __atomic_load_n(turn.word, __ATOMIC_ACQUIRE);
     hth_sync_swap(lock->pe, note_word(lock->slot, ticket),
                   make_note(lock->slot, ticket, hth_comm_my_pe(), waiter));
     while (served_of((uint32_t)hth_sync_read(lock->pe, HTH_LOCK_WORDS + lock->slot)) != ticket) {
-        clock_gettime(CLOCK_MONOTONIC, &turn.since);
-        hth_wait_until(raised_or_late, &turn, &why);
+        uint64_t now_ns = hth_alarm_now_ns();
+        turn.until_ns = now_ns + look_ns(&watch, now_ns);
+        hth_wait_on(raised_or_late, &turn, &why, &watch);
         turn.seen = __atomic_load_n(turn.word, __ATOMIC_ACQUIRE);
     }
     give_waiter(waiter);
@@ -331,7 +340,7 @@ int hth_lock_take(uint64_t handle)
     bool now = claim->turn == turn.mine;
     pthread_mutex_unlock(&locks.mutex);
     if (!now) {
-        struct hth_wait why = {HTH_WAIT_OTHER, NULL, 0};
+        struct hth_wait why = {HTH_WAIT_TURN, NULL, handle};
         hth_wait_until(my_turn, &turn, &why);
     }
     uint32_t old = hth_words_add32(&hth_sync_words, lock.pe, HTH_LOCK_WORDS + lock.slot, NEXT);
@@ -341,7 +350,7 @@ int hth_lock_take(uint64_t handle)
         return was_destroyed(handle);
     }
     if (next_of(old) != served_of(old)) {
-        wait_for_ticket(&lock, next_of(old));
+        wait_for_ticket(handle, &lock, next_of(old));
     }
     mark_held(claim, next_of(old));
     return HEARTH_OK;
@@ -401,6 +410,17 @@ int hth_lock_check_held(uint64_t handle)
         return was_destroyed(handle);
     }
     return hth_error(HEARTH_EPERM, "this PE does not hold lock 0x%llx", (unsigned long long)handle);
+}
+
+int hth_lock_is_held(uint64_t handle)
+{
+    if (pthread_mutex_trylock(&locks.mutex) != 0) {
+        return -1; /* handlers may not wait */
+    }
+    const struct claim *claim = find_claim(handle);
+    int held = claim != NULL && claim->held;
+    pthread_mutex_unlock(&locks.mutex);
+    return held;
 }
 
 void hth_lock_give(uint64_t handle)

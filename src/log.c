@@ -43,6 +43,14 @@ static void say(const char *format, va_list args)
     (void)ignored;
 }
 
+void hth_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
 void hth_log(enum hth_log_level level, const char *format, ...)
 {
     if (level > threshold) {

@@ -11,6 +11,9 @@ void hth_log_start(int my_pe, enum hth_log_level level);
 void hth_log(enum hth_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Whatever HEARTH_LOG says: what was asked for. */
+void hth_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Note the calling thread's last error and log it; returns `err`, so that callers can write
  * `return hth_error(HEARTH_EINVAL, "...")`. Logged where it is detected, once. */
 int hth_error(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -75,7 +75,11 @@ enum hth_wait_kind {
     HTH_WAIT_ACQUIRE, /* the acquire lock */
     HTH_WAIT_PAGE,    /* bytes from the home */
     HTH_WAIT_ACKS,    /* acknowledgements of diffs and updates */
-    HTH_WAIT_OTHER    /* outside of the protocols */
+    /* outside of the protocols; `page` is then... */
+    HTH_WAIT_TURN,       /* another thread of this PE; the handle of the lock that both want */
+    HTH_WAIT_LOCK,       /* another PE; the lock's handle */
+    HTH_WAIT_COLLECTIVE, /* PEs that have not come; how many collectives this one has begun */
+    HTH_WAIT_ANSWER      /* the answer to a question; the PE asked */
 };
 struct hth_wait {
     enum hth_wait_kind kind;

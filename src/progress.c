@@ -12,13 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS        200 /* polls, some 20 us */
-#define YIELDS       40
-#define NAP_NS       50000    /* where nobody rings */
-#define SLEEP_NS_MAX 1000000  /* the safety net under a ring that is not about a message */
-#define IDLE_NS_MAX  10000000 /* the progress thread's */
-#define SLACK_NS     1000     /* of the progress thread's timers: alarms are microseconds away */
-#define EMPTY_POLLS  3        /* the first only pulls a message in */
+#define SPINS       200 /* polls, some 20 us */
+#define YIELDS      40
+#define EMPTY_POLLS 3 /* the first only pulls a message in */
+
+/* A sleep is bounded by an eighth of the time since the thread began to wait, or was last rung for,
+ * so that a long wait costs little and none becomes much longer for it; and that within these.
+ * Since it was rung for: what rang may go on without a bell (a message in pieces). */
+#define NAP_NS       50000 /* where something may happen that rings no bell */
+#define NAP_NS_MAX   1000000
+#define SLEEP_NS     1000000 /* elsewhere: the safety net under a ring that is not about a message */
+#define SLEEP_NS_MAX 10000000
+#define SLACK_NS     1000 /* of the progress thread's timers: alarms are microseconds away */
 
 static struct hth_progress_config config;
 static pthread_t thread;
@@ -78,6 +83,13 @@ static void sleep_on(struct hth_bell *bell, uint32_t seen, long ns)
     atomic_fetch_sub(&bell->sleeping, 1);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static int poll(void)
 {
     return config.poll != NULL ? config.poll() : 0;
@@ -122,9 +134,25 @@ static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, ui
 }
 
 /* May something happen that rings no bell? */
-static bool short_sleep(void)
+static bool unrung(void)
 {
     return !config.all_here || (config.unfinished != NULL && config.unfinished());
+}
+
+static long clamp_ns(uint64_t ns, long least, long most)
+{
+    return ns < (uint64_t)least ? least : ns > (uint64_t)most ? most : (long)ns;
+}
+
+/* How long to sleep at most. *quiet_since_ns: 0 at first, and after a ring. */
+static long bound_ns(uint64_t *quiet_since_ns)
+{
+    uint64_t now = now_ns();
+    if (*quiet_since_ns == 0) {
+        *quiet_since_ns = now;
+    }
+    uint64_t part = (now - *quiet_since_ns) / 8;
+    return unrung() ? clamp_ns(part, NAP_NS, NAP_NS_MAX) : clamp_ns(part, SLEEP_NS, SLEEP_NS_MAX);
 }
 
 /* The least of a bound and the time to the next alarm. An alarm is slept for, not yielded for:
@@ -137,7 +165,7 @@ static long until_alarm(long ns)
 }
 
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
-static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
+static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_ns, uint32_t *seen)
 {
     struct hth_bell *bell = config.bell;
     uint32_t first = atomic_load(&bell->rings);
@@ -151,30 +179,56 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint32_t *seen)
     }
     atomic_fetch_add(&sleepers, 1);
     atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, until_alarm(short_sleep() ? NAP_NS : SLEEP_NS_MAX));
+    sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)));
     atomic_fetch_add(&bell->polling, 1);
     atomic_fetch_sub(&sleepers, 1);
+    if (atomic_load(&bell->rings) != first) {
+        *quiet_since_ns = 0;
+    }
     return false;
 }
 
-void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait *why,
-                         bool (*no_sleep)(void *))
+/* The part of a wait in which the thread sleeps now and then. */
+static void wait_long(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                      struct hth_watch *watch, bool (*no_sleep)(void *), uint32_t *seen)
 {
-    (void)why;
+    uint64_t now = now_ns();
+    if (watch->began_ns == 0) {
+        watch->began_ns = now;
+    }
+    uint64_t quiet_since_ns = watch->began_ns;
+    for (bool done = false; !done; now = now_ns()) {
+        if (no_sleep != NULL && no_sleep(arg)) {
+            done = try_for(YIELDS, true, ready, arg, seen);
+        } else {
+            done = sleep_once(ready, arg, &quiet_since_ns, seen);
+        }
+        if (!done && config.watch != NULL) {
+            /* It may wait itself, and must be rung for then: this level of us does not poll. */
+            atomic_fetch_add(&sleepers, 1);
+            atomic_fetch_sub(&config.bell->polling, 1);
+            config.watch(why, watch, now);
+            atomic_fetch_add(&config.bell->polling, 1);
+            atomic_fetch_sub(&sleepers, 1);
+        }
+    }
+}
+
+static void wait_for(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                     struct hth_watch *watch, bool (*no_sleep)(void *))
+{
     if (ready(arg)) {
         return;
     }
     struct hth_bell *bell = config.bell;
     uint32_t seen = 0;
     atomic_fetch_add(&bell->polling, 1);
-    bool done = (config.may_spin && try_for(SPINS, false, ready, arg, &seen)) ||
-                try_for(YIELDS, true, ready, arg, &seen);
-    while (!done) {
-        if (no_sleep != NULL && no_sleep(arg)) {
-            done = try_for(YIELDS, true, ready, arg, &seen);
-        } else {
-            done = sleep_once(ready, arg, &seen);
-        }
+    /* What is the continuation of a long wait is not likely to end in microseconds. */
+    bool done =
+        watch->began_ns == 0 && ((config.may_spin && try_for(SPINS, false, ready, arg, &seen)) ||
+                                 try_for(YIELDS, true, ready, arg, &seen));
+    if (!done) {
+        wait_long(ready, arg, why, watch, no_sleep, &seen);
     }
     atomic_fetch_sub(&bell->polling, 1);
     /* A message may have come since our last look, and its sender relied on us: hand it over. */
@@ -183,13 +237,34 @@ void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait
     }
 }
 
+void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                         bool (*no_sleep)(void *))
+{
+    struct hth_watch watch = {0, 0};
+    wait_for(ready, arg, why, &watch, no_sleep);
+}
+
 void hth_wait_until(bool (*ready)(void *), void *arg, const struct hth_wait *why)
 {
     hth_wait_until_soon(ready, arg, why, NULL);
 }
 
+void hth_wait_on(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                 struct hth_watch *watch)
+{
+    wait_for(ready, arg, why, watch, NULL);
+}
+
+bool hth_progress_waited_for(void)
+{
+    /* A thread that goes to sleep counts itself among the sleepers first. */
+    return atomic_load(&config.bell->polling) > 0 || atomic_load(&sleepers) > 0;
+}
+
 static void serve_once(void)
 {
+    static uint64_t quiet_since_ns; /* these two by the progress thread alone */
+    static bool was_unrung;
     struct hth_bell *bell = config.bell;
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
@@ -200,14 +275,26 @@ static void serve_once(void)
             seen = atomic_load(&bell->rings);
         }
     }
-    long bound = config.mode == HTH_PROGRESS_POLL || short_sleep() ? NAP_NS : IDLE_NS_MAX;
+    if (unrung() != was_unrung) { /* a program thread has sent something, and computes */
+        was_unrung = !was_unrung;
+        quiet_since_ns = 0;
+    }
+    bool naps = config.mode == HTH_PROGRESS_POLL || !config.all_here;
+    long bound = naps ? NAP_NS : bound_ns(&quiet_since_ns);
     /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
     sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound);
+    if (atomic_load(&bell->rings) != seen) {
+        quiet_since_ns = 0;
+    }
+    if (config.idle != NULL) {
+        config.idle();
+    }
 }
 
 static void *run(void *unused)
 {
     (void)unused;
+    pthread_setname_np(pthread_self(), "hearth-progress"); /* for top, gdb and our own tests */
     prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     if (config.on_start != NULL) {
         config.on_start();
@@ -215,10 +302,13 @@ static void *run(void *unused)
     while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
         if (config.mode == HTH_PROGRESS_SPIN) {
             poll();
-            if (config.may_spin) {
+            if (config.own_core) {
                 relax();
             } else {
                 sched_yield(); /* asked to spin where there is no core for it */
+            }
+            if (config.idle != NULL) {
+                config.idle();
             }
         } else {
             serve_once();

@@ -25,17 +25,28 @@ struct hth_bell {
 /* What a poll adds to what it returns while an alarm is set: who leaves must hand it over. */
 #define HTH_POLL_ALARM 0x10000
 
+/* What a long wait keeps of itself: zeroed at its beginning. */
+struct hth_watch {
+    uint64_t began_ns; /* since when the thread sleeps now and then; 0: not yet */
+    uint64_t tell_ns;  /* how long it is to have lasted when the watchdog speaks next; 0: as
+                          HEARTH_WATCHDOG says */
+};
+
 /* How this PE waits. */
 struct hth_progress_config {
     struct hth_bell *bell; /* this PE's own; in shared memory, or private where there is none */
     bool all_here;         /* every PE is on this machine, so whoever sends rings */
     bool may_spin;         /* each waiting thread can have a core */
+    bool own_core;         /* the progress thread can have one beside them */
     enum hth_progress_mode mode;
     int (*poll)(void);             /* handle messages; how many were handled; 0 too if another
                                       thread is at it. And HTH_POLL_ALARM */
     uint64_t (*alarm_in_ns)(void); /* when the next alarm is due; UINT64_MAX: none is set */
     bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
     void (*on_start)(void);   /* called first thing in the progress thread: placement */
+    void (*idle)(void);       /* called by it now and then, every 10 ms at least */
+    /* Called now and then by a thread that has waited for long, between two sleeps. May wait. */
+    void (*watch)(const struct hth_wait *why, struct hth_watch *watch, uint64_t now_ns);
 };
 
 void hth_progress_configure(const struct hth_progress_config *config); /* before any waiting */
@@ -48,6 +59,12 @@ void hth_wait_until(bool (*ready)(void *), void *arg, const struct hth_wait *why
  */
 void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait *why,
                          bool (*no_sleep)(void *));
+/* As hth_wait_until, for a wait that is made of several: `watch` lives through all of them. */
+void hth_wait_on(bool (*ready)(void *), void *arg, const struct hth_wait *why,
+                 struct hth_watch *watch);
+
+/* Does any program thread of this PE wait? */
+bool hth_progress_waited_for(void);
 
 /* Wake this PE's waiting program threads: something has changed. */
 void hth_progress_notify(void);

@@ -9,6 +9,7 @@
 
 #include "heap.h"
 #include "net/window.h"
+#include "placement.h"
 #include "protocol/coherence.h"
 #include "vm/vm.h"
 
@@ -35,6 +36,7 @@ struct hearth_region {
 struct hth_job {
     bool up;
     struct hth_config config;
+    struct hth_placement placement; /* how this PE waits */
     struct hth_coherence coherence;
     struct hearth_region *heap; /* the default region */
     struct hth_counts gone;     /* the counters of regions destroyed */

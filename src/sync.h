@@ -38,6 +38,8 @@ int hth_lock_take(uint64_t handle); /* without the acquire */
 int hth_lock_take_now(uint64_t handle);
 int hth_lock_check_held(uint64_t handle); /* 0, HEARTH_EINVAL, HEARTH_EPERM; the lock is then being
                                              released: hth_lock_give must follow */
+/* 1: by a thread of this PE; 0: not; -1: cannot be told just now. Any context. */
+int hth_lock_is_held(uint64_t handle);
 void hth_lock_give(uint64_t handle);
 int hth_lock_end(uint64_t handle);
 

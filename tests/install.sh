@@ -33,6 +33,7 @@ step "hearthcc, static library" sh -c "$work/hearth/bin/hearthcc -c example.c -o
 for program in with_pc with_hearthcc with_static; do
     step "$program runs" sh -c "timeout 60 ${MPIRUN:-mpirun} -n 3 ./$program"
 done
+step "hearth-info is installed" sh -c "$work/hearth/bin/hearth-info --version | grep -q '^Hearth '"
 step "C++ takes the headers" sh -c "printf '#include <hearth.h>\nint main() { return hearth_strerror(0) == 0; }\n' > cxx.cc &&
     if command -v g++ >/dev/null; then g++ -Wall -Werror cxx.cc -o cxx \$(pkg-config --cflags --libs hearth); fi"
 

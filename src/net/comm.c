@@ -20,16 +20,19 @@ pthread_mutex_t hth_mpi_lock = PTHREAD_MUTEX_INITIALIZER;
 /* What the PEs of a machine share, at the head of the window's first PE. */
 struct here {
     _Alignas(64) _Atomic uint64_t arrivals; /* at collectives, by all: tells when all have come */
+    _Atomic bool ending;                    /* somebody has said why the job ends */
 };
 
 static struct {
     int my_pe, n_pes;
     int n_here, my_rank_here;
     bool finalize_mpi;
+    bool finalize_forbidden; /* MPI_Finalize is too early */
     MPI_Win bells_window;
     struct hth_bell **bells; /* by PE; NULL where the PE is on another machine */
     struct here *here;
-    uint64_t collectives; /* how many this PE has begun; by one thread at a time */
+    _Atomic uint64_t begun; /* collectives, by this PE: changed by one thread at a time, read by
+                               handlers (relaxed: it is for messages) */
 } job = {.n_pes = 0, .bells_window = MPI_WIN_NULL};
 
 const char *hth_mpi_words(int rc, char *text)
@@ -66,8 +69,12 @@ void hth_comm_blocking(bool begin)
     }
 }
 
-static void end_job(void)
+_Noreturn void hth_comm_abort(int code)
 {
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&begun)) {
+        _exit(code); /* some MPI's MPI_Abort calls exit, and that brought us here again */
+    }
     /* MPI_Abort may hang if this thread was interrupted inside MPI: then SIGALRM ends us, and
      * mpirun the others. */
     signal(SIGALRM, SIG_DFL);
@@ -79,8 +86,18 @@ static void end_job(void)
     /* A launcher may drop what was printed just before the job is aborted (MPICH's does). */
     struct timespec time_to_forward = {0, 200000000};
     nanosleep(&time_to_forward, NULL);
-    MPI_Abort(MPI_COMM_WORLD, 86);
-    _exit(86);
+    MPI_Abort(MPI_COMM_WORLD, code);
+    _exit(code);
+}
+
+static void end_job(void)
+{
+    hth_comm_abort(86);
+}
+
+bool hth_comm_first_to_end(void)
+{
+    return job.here == NULL || !atomic_exchange(&job.here->ending, true);
 }
 
 /* Which PEs share this machine, and their bells. */
@@ -126,6 +143,34 @@ static int find_here(void)
     return HEARTH_OK;
 }
 
+/* MPI calls this at the beginning of MPI_Finalize. */
+static int on_finalize(MPI_Comm comm, int keyval, void *unused, void *extra)
+{
+    (void)comm;
+    (void)keyval;
+    (void)unused;
+    (void)extra;
+    if (job.finalize_forbidden) {
+        hth_die("MPI_Finalize before hearth_finalize: Hearth still uses MPI. Call hearth_finalize "
+                "first");
+    }
+    return MPI_SUCCESS;
+}
+
+static void watch_finalize(void)
+{
+    int keyval;
+    if (MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_finalize, &keyval, NULL) == MPI_SUCCESS) {
+        MPI_Comm_set_attr(MPI_COMM_SELF, keyval, NULL);
+        MPI_Comm_free_keyval(&keyval); /* once the attribute is gone */
+    }
+}
+
+void hth_comm_forbid_finalize(bool forbid)
+{
+    job.finalize_forbidden = forbid;
+}
+
 static int join(MPI_Comm comm)
 {
     char words[MPI_MAX_ERROR_STRING];
@@ -138,6 +183,7 @@ static int join(MPI_Comm comm)
     MPI_Comm_rank(hth_comm_world, &job.my_pe);
     MPI_Comm_size(hth_comm_world, &job.n_pes);
     hth_die_end = end_job;
+    watch_finalize();
     return find_here();
 }
 
@@ -224,6 +270,7 @@ void hth_comm_stop(void)
     }
     free(job.bells);
     job.bells = NULL;
+    job.finalize_forbidden = false;
     if (job.finalize_mpi) {
         MPI_Finalize();
     }
@@ -237,6 +284,38 @@ int hth_comm_my_pe(void)
 int hth_comm_n_pes(void)
 {
     return job.n_pes;
+}
+
+int hth_comm_first_here(void)
+{
+    int pe = 0;
+    while (job.bells[pe] == NULL) {
+        pe++;
+    }
+    return pe;
+}
+
+int hth_comm_rank_here(void)
+{
+    return job.my_rank_here;
+}
+
+void hth_comm_mpi_version(char *text, size_t bytes)
+{
+    char whole[MPI_MAX_LIBRARY_VERSION_STRING];
+    int len = 0;
+    MPI_Get_library_version(whole, &len);
+    snprintf(text, bytes, "%.*s", (int)strcspn(whole, "\n"), whole);
+}
+
+bool hth_comm_threads(void)
+{
+    return !hth_mpi_serialized;
+}
+
+uint64_t hth_comm_begun(void)
+{
+    return atomic_load_explicit(&job.begun, memory_order_relaxed);
 }
 
 int hth_comm_n_here(void)
@@ -273,8 +352,9 @@ static bool all_have_come(void *arg)
 
 static void finish(struct collective *collective)
 {
-    job.collectives++;
-    collective->everyone = job.collectives * (uint64_t)job.n_here;
+    uint64_t begun = hth_comm_begun() + 1;
+    atomic_store_explicit(&job.begun, begun, memory_order_relaxed);
+    collective->everyone = begun * (uint64_t)job.n_here;
     if (job.n_here > 1 && atomic_fetch_add(&job.here->arrivals, 1) + 1 == collective->everyone) {
         for (int pe = 0; pe < job.n_pes; pe++) { /* the last to come wakes the others */
             if (pe != job.my_pe && job.bells[pe] != NULL) {
@@ -282,7 +362,7 @@ static void finish(struct collective *collective)
             }
         }
     }
-    struct hth_wait why = {HTH_WAIT_OTHER, NULL, 0};
+    struct hth_wait why = {HTH_WAIT_COLLECTIVE, NULL, begun};
     hth_wait_until_soon(collective_done, collective, &why, all_have_come);
 }
 
@@ -329,6 +409,14 @@ void hth_comm_sum(uint64_t *values, int n)
         reduce(values, sums, n, MPI_UINT64_T, MPI_SUM);
         memcpy(values, sums, (size_t)n * sizeof *values);
     }
+}
+
+void hth_comm_gather(const void *mine, int bytes, void *all)
+{
+    struct collective collective;
+    HTH_MPI(MPI_Igather(mine, bytes, MPI_BYTE, all, bytes, MPI_BYTE, 0, hth_comm_world,
+                        &collective.request));
+    finish(&collective);
 }
 
 void hth_comm_or_here(uint64_t *values, int n)

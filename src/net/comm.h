@@ -8,6 +8,7 @@
 #define HTH_NET_COMM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "progress.h"
@@ -26,6 +27,17 @@ void hth_comm_blocking(bool begin);
 int hth_comm_my_pe(void);
 int hth_comm_n_pes(void);
 
+/* From now on it is an error, which ends the job, if the program calls MPI_Finalize; until
+ * hth_comm_stop. */
+void hth_comm_forbid_finalize(bool forbid);
+
+/* How many collectives of Hearth's this PE has begun. Any context. */
+uint64_t hth_comm_begun(void);
+/* End the job, without a word. */
+_Noreturn void hth_comm_abort(int code);
+/* Has nobody on this machine said yet that he ends the job? Then he who asks does so. */
+bool hth_comm_first_to_end(void);
+
 /* The bell of a PE on this machine, NULL for others. */
 struct hth_bell *hth_comm_bell(int pe);
 /* PEs on this machine, me included. */
@@ -39,6 +51,16 @@ int hth_comm_agree(uint64_t fingerprint);
 int64_t hth_comm_min(int64_t value);
 /* Sum over PEs, in place, the result on all. */
 void hth_comm_sum(uint64_t *values, int n);
+/* Every PE's `bytes` bytes, in the order of PEs, into `all` at PE 0; `all` is not used elsewhere.
+ */
+void hth_comm_gather(const void *mine, int bytes, void *all);
+/* MPI's own words on its version, the first line. */
+void hth_comm_mpi_version(char *text, size_t bytes);
+/* Whether MPI lets several threads call it at once. */
+bool hth_comm_threads(void);
+/* The lowest PE of this machine, and how many of this machine's come before this one. */
+int hth_comm_first_here(void);
+int hth_comm_rank_here(void);
 /* Bitwise or over the PEs of this machine, in place. */
 void hth_comm_or_here(uint64_t *values, int n);
 

@@ -101,7 +101,7 @@ static bool is_answered(void *arg)
 static void await(struct account *account, uint64_t answers)
 {
     struct awaited awaited = {account, answers};
-    struct hth_wait why = {HTH_WAIT_OTHER, NULL, 0};
+    struct hth_wait why = {HTH_WAIT_ANSWER, NULL, (uint64_t)(account - accounts)};
     hth_wait_until(is_answered, &awaited, &why);
 }
 

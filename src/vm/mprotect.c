@@ -20,6 +20,11 @@ static int protection(enum hth_view view)
     return PROT_NONE;
 }
 
+const char *hth_vm_pager(void)
+{
+    return "mprotect";
+}
+
 void hth_vm_protect(uint64_t offset, uint64_t bytes, enum hth_view view)
 {
     if (mprotect(hth_vm.view + offset, bytes, protection(view)) == 0) {

@@ -42,6 +42,8 @@ static inline bool hth_vm_has(const void *address)
 
 /* Set the view's protection of [offset, offset + bytes). Any context. Ends the job if it cannot. */
 void hth_vm_protect(uint64_t offset, uint64_t bytes, enum hth_view view);
+/* How that is done, for hearth-info. */
+const char *hth_vm_pager(void);
 /* Give the memory back; it reads as zero from then on. */
 void hth_vm_punch(uint64_t offset, uint64_t bytes);
 

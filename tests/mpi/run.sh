@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Run the MPI tests: each program with each number of PEs, and then run_faults.sh.
+# Run the MPI tests: each program with each number of PEs; run_faults.sh and run_hang.sh.
 #
 # run.sh [BUILD [PROGRAM...]]
 #   BUILD    the programs are in BUILD/tests/mpi (default: build)
-#   PROGRAM  names as in tests/mpi (test_basic ...); default: all, and run_faults.sh
+#   PROGRAM  names as in tests/mpi (test_basic ...); default: all, and the two scripts
 # MPIRUN   how to start a job (default "mpirun --oversubscribe")
 # PES      numbers of PEs (default "1 2 3 4 7")
 # FILTER   handed to the programs: run only tests whose name has this in it
@@ -70,21 +70,23 @@ run() {
     fi
 }
 
-# The programs that are meant to die have a script, whose count is added to ours.
-run_faults() {
-    sh "$here/run_faults.sh" "$BUILD" >"$output" 2>&1
+# The programs that are meant to die or to hang have a script each, whose count is added to ours.
+run_script() {
+    sh "$here/$1" "$BUILD" >"$output" 2>&1
     grep -v '^[0-9]* passed, [0-9]* failed$' "$output"
     counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$output")
     passed=$((passed + ${counts% *}))
     failed=$((failed + ${counts#* }))
-    [ "${counts#* }" = 0 ] || failures="$failures run_faults.sh"
+    [ "${counts#* }" = 0 ] || failures="$failures $1"
 }
 
 for name in "$@"; do
-    if [ "$name" = test_faults ]; then
-        run_faults
+    case $name in
+    test_faults | test_hang)
+        run_script "run_${name#test_}.sh"
         continue
-    fi
+        ;;
+    esac
     for pes in $PES; do
         run "$name" "$pes"
     done

@@ -16,7 +16,7 @@ failed=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-programs=$(for source in "$here"/test_*.c; do basename "$source" .c; done | grep -v test_faults)
+programs=$(for source in "$here"/test_*.c; do basename "$source" .c; done | grep -v 'test_faults\|test_hang')
 
 # variant PES PROGRAMS [NAME=VALUE...]: what was set is the variant's name.
 variant() {

@@ -9,7 +9,7 @@
 /* Longer where messages are held back on purpose: see main. */
 static double compute_s = 1.0, limit_s = 0.1;
 
-enum { PAGES = 60 };
+enum { PAGES = 60, ROUNDS = 3, TRIES = 12 };
 
 static double worst(double so_far, double since)
 {
@@ -28,7 +28,8 @@ static void compute(void)
 }
 
 /* The pages of PE 0, one by one, spread over the time in which it computes. Returns the longest
- * that PE 1 was held up, in seconds. */
+ * that PE 1 was held up, in seconds; negative if the machine was so busy that PE 0 had ended by
+ * then, which says nothing. */
 static double visit(volatile unsigned char *p, int round)
 {
     double read_s = 0, write_s = 0, release_s = 0, first_s = 0, began = ht_now();
@@ -48,8 +49,8 @@ static double visit(volatile unsigned char *p, int round)
         release_s = worst(release_s, t);
         usleep((useconds_t)(1e6 * 0.5 / PAGES));
     }
-    HT_CHECKF(ht_now() - began < compute_s, "took %.3f s: PE 0 was not computing any more",
-              ht_now() - began);
+    if (ht_now() - began >= compute_s)
+        return -1;
     HT_CHECKF(first_s < limit_s && read_s < limit_s && write_s < limit_s && release_s < limit_s,
               "worst in ms: first miss %.3f, miss %.3f, write %.3f, release %.3f", 1e3 * first_s,
               1e3 * read_s, 1e3 * write_s, 1e3 * release_s);
@@ -70,7 +71,8 @@ static void test_passive(struct hearth_region *region)
         return;
     if (ht_pe() == 0)
         HT_EQUAL(hearth_home((const void *)(p + (PAGES - 1) * ht_page_bytes())), 0);
-    for (int round = 0; round < 3; round++) {
+    int n_good = 0;
+    for (int round = 0; round < TRIES && n_good < ROUNDS; round++) {
         if (ht_pe() == 0)
             for (size_t k = 0; k < PAGES && round > 0; k++)
                 p[k * ht_page_bytes() + 1] = (unsigned char)round;
@@ -80,12 +82,17 @@ static void test_passive(struct hearth_region *region)
             compute();
         else if (ht_pe() == 1)
             worst_s = visit(p, round);
-        ht_note("%.3f ms", 1e3 * ht_max(worst_s));
+        if (ht_all(worst_s >= 0)) {
+            n_good++;
+            ht_note("%.3f ms", 1e3 * ht_max(worst_s));
+        }
         hearth_barrier_all();
         for (size_t k = 0; k < PAGES; k++)
             HT_EQUAL(p[k * ht_page_bytes() + 2], round + 1);
         hearth_barrier_all();
     }
+    if (n_good < ROUNDS)
+        ht_note("%d rounds only: the machine is too busy", n_good);
 }
 
 static const struct ht_test tests[] = {
