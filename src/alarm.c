@@ -21,7 +21,7 @@ static atomic_flag lock = ATOMIC_FLAG_INIT; /* guards the list and `ringing`. No
 static struct alarm *alarms;                /* in no order: there are few */
 static uint32_t n_alarms, max_alarms;
 static uint32_t ringing[HTH_REGIONS_MAX]; /* threads that are in `ring` for this region */
-static _Atomic uint32_t n_set; /* = n_alarms: so that a poll with none costs a load */
+static _Atomic uint32_t n_set;            /* = n_alarms: so that a poll with none costs a load */
 
 static void enter(void)
 {
