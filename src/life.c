@@ -77,12 +77,13 @@ static void start_waiting(void)
         .n_units = hth_topology_n_units(),
         .n_cores = hth_topology_n_cores(),
         .asked = (enum hth_progress_mode)hth_job.config.progress,
+        .no_bells = bell == NULL,
     };
     struct hth_placement chosen = hth_placement_choose(&facts);
     hth_job.placement = chosen;
     struct hth_progress_config config = {
         .bell = bell != NULL ? bell : &own_bell,
-        .all_here = facts.n_here == facts.n_pes,
+        .all_here = bell != NULL && facts.n_here == facts.n_pes,
         .may_spin = chosen.may_spin,
         .own_core = chosen.own_core,
         .mode = chosen.mode,

@@ -16,7 +16,7 @@ struct hth_placement hth_placement_choose(const struct hth_placement_facts *fact
         /* A doorbell answers as fast as polling, and costs nothing; but only those on this machine
          * can ring it. For the others somebody has to look: all the time where that costs nobody a
          * core, else now and then. */
-        bool all_here = facts->n_here == facts->n_pes;
+        bool all_here = !facts->no_bells && facts->n_here == facts->n_pes;
         chosen.mode = all_here          ? HTH_PROGRESS_DOORBELL
                       : chosen.own_core ? HTH_PROGRESS_SPIN
                                         : HTH_PROGRESS_POLL;

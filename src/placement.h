@@ -14,6 +14,7 @@ struct hth_placement_facts {
     int n_units;       /* processing units that the program threads may use together; 0: unknown */
     int n_cores;       /* cores that those and the progress threads may use; 0: unknown */
     enum hth_progress_mode asked; /* HEARTH_PROGRESS */
+    bool no_bells;                /* they share no memory, so cannot wake each other */
 };
 
 struct hth_placement {

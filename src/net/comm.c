@@ -100,6 +100,42 @@ bool hth_comm_first_to_end(void)
     return job.here == NULL || !atomic_exchange(&job.here->ending, true);
 }
 
+/* Memory with the bells of this machine's PEs. Without it nobody rings, and waiting is in naps. */
+static void share_bells(const int *pes)
+{
+    void *mine = NULL;
+    char words[MPI_MAX_ERROR_STRING];
+    MPI_Aint bytes = 2 * 64 + (MPI_Aint)sizeof(struct hth_bell);
+    int rc =
+        MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, hth_comm_here, &mine, &job.bells_window);
+    int failed = rc != MPI_SUCCESS, any = 0;
+    MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, hth_comm_here);
+    if (any != 0) {
+        job.bells_window = MPI_WIN_NULL;
+        if (failed && job.my_rank_here == 0) {
+            hth_log(HTH_LOG_WARN,
+                    "MPI_Win_allocate_shared of %ld bytes: %s. The PEs of this machine cannot wake "
+                    "each other and look for messages every 50 us, which is slower. Is /dev/shm "
+                    "full? With osc ucx, say --mca osc ucx,sm",
+                    (long)bytes, hth_mpi_words(rc, words));
+        }
+        return;
+    }
+    memset(mine, 0, (size_t)bytes);
+    MPI_Barrier(hth_comm_here); /* nobody rings a bell that is about to be zeroed */
+    for (int i = 0; i < job.n_here; i++) {
+        MPI_Aint size;
+        int unit;
+        char *base;
+        MPI_Win_shared_query(job.bells_window, i, &size, &unit, &base);
+        base += -(uintptr_t)base & 63; /* MPI aligns to 8 at most */
+        job.bells[pes[i]] = (struct hth_bell *)(base + sizeof(struct here));
+        if (i == 0) {
+            job.here = (struct here *)base;
+        }
+    }
+}
+
 /* Which PEs share this machine, and their bells. */
 static int find_here(void)
 {
@@ -115,30 +151,7 @@ static int find_here(void)
         return hth_error(HEARTH_ENOMEM, "no memory for a table of %d PEs", job.n_pes);
     }
     MPI_Allgather(&job.my_pe, 1, MPI_INT, pes, 1, MPI_INT, hth_comm_here);
-    void *mine;
-    char words[MPI_MAX_ERROR_STRING];
-    MPI_Aint bytes = 2 * 64 + (MPI_Aint)sizeof(struct hth_bell);
-    int rc =
-        MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, hth_comm_here, &mine, &job.bells_window);
-    if (rc != MPI_SUCCESS) {
-        free(pes);
-        return hth_error(HEARTH_EMPI,
-                         "MPI_Win_allocate_shared of %ld bytes: %s (is /dev/shm full?)",
-                         (long)bytes, hth_mpi_words(rc, words));
-    }
-    memset(mine, 0, (size_t)bytes);
-    MPI_Barrier(hth_comm_here); /* nobody rings a bell that is about to be zeroed */
-    for (int i = 0; i < job.n_here; i++) {
-        MPI_Aint size;
-        int unit;
-        char *base;
-        MPI_Win_shared_query(job.bells_window, i, &size, &unit, &base);
-        base += -(uintptr_t)base & 63; /* MPI aligns to 8 at most */
-        job.bells[pes[i]] = (struct hth_bell *)(base + sizeof(struct here));
-        if (i == 0) {
-            job.here = (struct here *)base;
-        }
-    }
+    share_bells(pes);
     free(pes);
     return HEARTH_OK;
 }
@@ -347,7 +360,8 @@ static bool collective_done(void *arg)
 static bool all_have_come(void *arg)
 {
     struct collective *collective = arg;
-    return job.n_here == job.n_pes && atomic_load(&job.here->arrivals) >= collective->everyone;
+    return job.here != NULL && job.n_here == job.n_pes &&
+           atomic_load(&job.here->arrivals) >= collective->everyone;
 }
 
 static void finish(struct collective *collective)
@@ -355,7 +369,8 @@ static void finish(struct collective *collective)
     uint64_t begun = hth_comm_begun() + 1;
     atomic_store_explicit(&job.begun, begun, memory_order_relaxed);
     collective->everyone = begun * (uint64_t)job.n_here;
-    if (job.n_here > 1 && atomic_fetch_add(&job.here->arrivals, 1) + 1 == collective->everyone) {
+    if (job.here != NULL && job.n_here > 1 &&
+        atomic_fetch_add(&job.here->arrivals, 1) + 1 == collective->everyone) {
         for (int pe = 0; pe < job.n_pes; pe++) { /* the last to come wakes the others */
             if (pe != job.my_pe && job.bells[pe] != NULL) {
                 hth_bell_wake(job.bells[pe]);

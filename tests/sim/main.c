@@ -277,6 +277,12 @@ int main(int argc, char **argv)
         printf("%d passed, %d failed\n", ok, !ok);
         return !ok;
     }
+    if (!SIM_HAND_SWITCH && a.mode != SWARM && a.mode != LITMUS) {
+        printf("%s: states are copied with their stacks, which this build cannot do\n0 passed, 0 "
+               "failed\n",
+               modes[a.mode]);
+        return 0;
+    }
     switch (a.mode) {
     case LITMUS:
         return litmus(&a);

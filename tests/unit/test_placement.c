@@ -6,8 +6,8 @@
 
 static struct hth_placement choose(int n_here, int n_pes, int n_threads, int n_units, int n_cores)
 {
-    struct hth_placement_facts facts = {n_here,  n_pes,   n_threads,
-                                        n_units, n_cores, HTH_PROGRESS_AUTO};
+    struct hth_placement_facts facts = {
+        n_here, n_pes, n_threads, n_units, n_cores, HTH_PROGRESS_AUTO, false};
     return hth_placement_choose(&facts);
 }
 
@@ -20,10 +20,16 @@ static void test_mode(void)
     CU_ASSERT_EQUAL(choose(2, 4, 1, 0, 0).mode, HTH_PROGRESS_POLL); /* nothing is known */
 }
 
+static void test_no_bells(void)
+{
+    struct hth_placement_facts facts = {2, 2, 1, 2, 2, HTH_PROGRESS_AUTO, true};
+    CU_ASSERT_EQUAL(hth_placement_choose(&facts).mode, HTH_PROGRESS_POLL);
+}
+
 static void test_asked(void)
 {
     for (int mode = HTH_PROGRESS_SPIN; mode <= HTH_PROGRESS_POLL; mode++) {
-        struct hth_placement_facts facts = {2, 2, 1, 2, 2, (enum hth_progress_mode)mode};
+        struct hth_placement_facts facts = {2, 2, 1, 2, 2, (enum hth_progress_mode)mode, false};
         CU_ASSERT_EQUAL((int)hth_placement_choose(&facts).mode, mode);
     }
 }
@@ -55,10 +61,8 @@ static void test_threads(void)
 void hth_suite_placement(void)
 {
     static const struct hth_unit_test tests[] = {
-        {"mode", test_mode},
-        {"asked", test_asked},
-        {"cores", test_cores},
-        {"threads", test_threads},
+        {"mode", test_mode},   {"no bells", test_no_bells}, {"asked", test_asked},
+        {"cores", test_cores}, {"threads", test_threads},
     };
     hth_unit_register("placement", tests, sizeof tests / sizeof tests[0]);
 }
