@@ -73,7 +73,7 @@ export HEARTH_PROGRESS="${HEARTH_PROGRESS:-poll}"
 programs=$(for source in "$here"/../mpi/test_*.c; do basename "$source" .c; done |
     grep -v 'test_hang\|test_waiting')
 most=$(echo "$programs" | grep -v 'test_faults')
-ucx="--mca pml ucx --mca osc ucx --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any"
+ucx="--mca pml ucx --mca osc ucx,sm --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any"
 
 sh "$here/hosts.sh" up "$dir" 2 || exit 1
 # shellcheck disable=SC2086
