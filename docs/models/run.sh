@@ -64,7 +64,7 @@ search() {
     optimise=-O0
     depth=1000000
     case $flags in
-    *-DBIG*) optimise=-O2 depth=20000000 ;;
+    *-DBIG*) optimise=-O1 depth=20000000 ;;
     esac
     case $flags in
     *-DLIVE* | *-DTERMINATION*) search="-a -f" checks="-DNFAIR=4" ;;
@@ -254,8 +254,8 @@ long invalidate ok -DP=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DHOME1=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DN=3 -DT2=1 -DW=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
-long invalidate ok -DFORGET -DN=3 -DT2=1 -DMOD=2 -DBIG
-long invalidate ok -DLIVE -DSAME -DW=1 -DT1=2 -DWATCH=1 -DBIG
+long invalidate ok -DFORGET -DN=3 -DT2=1 -DW=1 -DMOD=2 -DBIG
+long invalidate ok -DLIVE -DSAME -DW=1 -DT0=0 -DT1=2 -DWATCH=1 -DBIG
 long invalidate ok -DLIVE -DSAME -DW=1 -DP=2 -DT0=0 -DT1=2 -DEVICT -DWATCH=0 -DBIG
 long invalidate ok -DTERMINATION -DP=2 -DEVICT -DMOD=2 -DBIG
 long update ok -DT0=2 -DT1=2 -DEVICT -DMOD=2 -DBIG
@@ -269,8 +269,7 @@ long update ok -DP=2 -DN=3 -DT2=1 -DW=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
 long update ok -DFORGET -DN=3 -DT2=1 -DEVICT -DMOD=2 -DBIG
 long update ok -DLIVE -DW=1 -DT1=2 -DWATCH=1 -DBIG
 long update ok -DLIVE -DW=1 -DP=2 -DWATCH=0 -DBIG
-long sequential ok -DT0=2 -DT1=2 -DMOD=2 -DBIG
-long sequential ok -DT1=2 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
+long sequential ok -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
 long sequential ok -DN=3 -DT2=1 -DMOD=2 -DBIG
 long sequential ok -DP=2 -DHOME1=1 -DEVICT -DOPS1=2 -DMOD=2 -DBIG
 long sequential ok -DP=2 -DT1=2 -DMOD=2 -DBIG
