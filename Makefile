@@ -73,7 +73,7 @@ help:
 	@echo "make deps      install what is missing (apt; elsewhere: name it and stop)"
 	@echo "make sim       search for a schedule that breaks a protocol (SEED= STEPS= PES= replays)"
 	@echo "make mutants   does the simulator find what it must?  make models: the model checker"
-	@echo "make bench     measure; make soak SECONDS=600: random tests for that long"
+	@echo "make bench     measure; make soak SECONDS=600: random tests for that long, large models"
 	@echo "make lint      format, undefined symbols of the protocols, sizes; make format mends"
 	@echo "make asan      unit tests under address and undefined-behaviour sanitizers"
 	@echo "make install   PREFIX=$(PREFIX)"
@@ -205,7 +205,10 @@ mutants:
 models:
 	$(Q)sh docs/models/run.sh
 
+# SECONDS each for the simulator and the MPI test; then the large models, which end when they end:
+# MODELS=0 leaves them out.
 SECONDS ?= 600
+MODELS  ?= 1
 soak: $(MPI_TESTS) $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus --schedules=10000 $(if $(V),--histogram)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus-all --seconds=$(SECONDS)
@@ -215,6 +218,7 @@ soak: $(MPI_TESTS) $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
 	$(Q)sh tests/mpi/run_variants.sh $(B)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
+	$(Q)[ '$(MODELS)' = 0 ] || sh docs/models/run.sh long
 
 bench: deps
 	$(Q)$(MAKE) --no-print-directory bench-programs

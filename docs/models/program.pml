@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The program: threads that take a lock, acquire, load and store under it, release, give it back.
  * Included after the protocol, which has given fault, release, acquire, evict, forget, and
- * OUT_OF_DATE_BUT_TOLD(pe, page): may this copy be older than the last release? */
+ * OUT_OF_DATE_BUT_TOLD(pe, page): may this copy be older than the last release?
+ * A protocol that is RACY has given section, live_step and check_end instead of the latter. */
 
+#ifndef RACY
 inline load()                                /* byte b of page p into v */
 {
     do
@@ -85,6 +87,8 @@ inline section()                             /* one critical section */
     }
 }
 
+#endif
+
 inline maybe_evict()
 {
 #ifdef EVICT
@@ -103,7 +107,7 @@ inline maybe_evict()
 #ifdef FORGET
 #define BARRIER(k) atomic { arrived++ }; arrived >= (k) * N
 
-/* hth_memory_free of page 0, then the memory is dealt to another home. One thread of each PE. */
+/* hth_memory_free of page 0, then the memory is dealt to home NEWHOME. One thread of each PE. */
 inline free_page()
 {
     release(); BARRIER(1); acquire();
@@ -111,10 +115,15 @@ inline free_page()
     release(); BARRIER(2); acquire();
     atomic {
         if
-        :: home[0] == 0 ->
-            home[0] = 1;
+        :: !dealt ->
+            dealt = true;
+            home[0] = NEWHOME;
+            for (s : 0 .. N - 1) {
+                assert(view[AT(s, 0)] == NONE)
+            }
+            s = 0;
             for (i : 0 .. W - 1) {
-                frame[IN(1, 0, i)] = 0;
+                frame[IN(NEWHOME, 0, i)] = 0;
                 truth[i] = 0
             }
             i = 0
@@ -149,11 +158,15 @@ work:
         :: skip
         fi;
         if
+#ifdef RACY
+        :: live_step()
+#else
         :: view[AT(me, p)] == NONE -> fault(false)
         :: view[AT(me, p)] != RW -> fault(true)
         :: atomic { view[AT(me, p)] == RW -> STORE_SOMETHING }
         :: release()
         :: acquire()
+#endif
 #ifdef EVICT
         :: HOME(p) != me -> evict()
 #endif

@@ -3,7 +3,7 @@
 # Check the models with spin: every configuration must pass, every mutant must fail.
 #
 # run.sh [short]             the small configurations and all mutants: minutes (`make models`)
-# run.sh long                the large configurations: about an hour, up to 10 GB of memory
+# run.sh long                the large configurations: about half an hour, up to 10 GB of memory
 # run.sh one MODEL FLAGS...  one configuration; if it fails, what its threads did
 # FILTER      only lines of the table that match this (grep -E)
 # MEMORY_KB   address space that a search may use (default 10000000)
@@ -64,10 +64,10 @@ search() {
     optimise=-O0
     depth=1000000
     case $flags in
-    *-DBIG*) optimise=-O2 depth=20000000 ;;
+    *-DBIG*) optimise=-O1 depth=20000000 ;;
     esac
     case $flags in
-    *-DLIVE* | *-DTERMINATION*) search="-a -f" checks="-DNFAIR=3" ;;
+    *-DLIVE* | *-DTERMINATION*) search="-a -f" checks="-DNFAIR=4" ;;
     *) search="" checks="-DSAFETY" ;;
     esac
     # shellcheck disable=SC2086
@@ -97,7 +97,7 @@ if [ "$mode" = one ]; then
     model=${1:?"run.sh one MODEL FLAGS..."}
     shift
     search "$model" ok "$*"
-    [ ! -f "$model.pml.trail" ] || spin -t -p -g "$@" "$here/$model.pml"
+    [ ! -f "$model.pml.trail" ] || spin -k "$model.pml.trail" -p -g "$@" "$here/$model.pml"
     cat spin.out out 2>/dev/null | grep -v '^$' | tail -n 40
     echo "$model $*: $actual, $states states, $seconds s"
     [ "$actual" = ok ]
@@ -144,6 +144,18 @@ short update ok -DLIVE -DW=1 -DEVICT -DWATCH=0
 short update ok -DLIVE -DW=1 -DEVICT -DWATCH=1
 short update ok -DLIVE -DW=1 -DT0=0 -DT1=2 -DEVICT -DWATCH=0
 short update ok -DLIVE -DW=1 -DP=2 -DSAME -DWATCH=1
+short sequential ok -DOPS0=2 -DOPS1=2 -DEVICT -DMOD=2
+short sequential ok -DT1=2 -DMOD=2
+short sequential ok -DN=3 -DT0=0 -DT2=1 -DMOD=2
+short sequential ok -DP=2 -DMOD=2
+short sequential ok -DP=2 -DHOME1=1 -DMOD=2
+short sequential ok -DW=2 -DMOD=2
+short sequential ok -DZERO -DOPS0=2
+short sequential ok -DFORGET -DEVICT -DMOD=2
+short sequential ok -DTERMINATION
+short sequential ok -DTERMINATION -DN=3 -DT0=0 -DT2=1 -DMOD=2
+short sequential ok -DLIVE -DWATCH=1
+short sequential ok -DLIVE -DPROMPT -DWATCH=0
 short stale assertion -DBUG_TOPFIRST
 short stale assertion -DBUG_MIDDLEFIRST
 short stale assertion -DBUG_TOPLAST
@@ -197,6 +209,40 @@ short update deadlock -DBUG_EVICTNOBUSY -DT1=2 -DEVICT -DOPS1=2
 short update deadlock -DBUG_DROPNOACK -DOPS0=2 -DOPS1=2 -DEVICT
 short update cycle -DBUG_DROPNOACK -DLIVE -DW=1 -DEVICT -DWATCH=0
 short update cycle -DBUG_NODETACH -DLIVE -DSAME -DT0=0 -DT1=2 -DWATCH=0
+short sequential assertion -DBUG_ACKFIRST -DOPS1=2
+short sequential assertion -DBUG_NOACK -DOPS0=2
+short sequential assertion -DBUG_NODATABYFLAG -DOPS0=2 -DOPS1=2
+short sequential assertion -DBUG_NODATABYCOPYSET -DOPS1=2 -DEVICT
+short sequential assertion -DBUG_EVICTSPLIT -DT1=2 -DOPS1=2 -DEVICT
+short sequential assertion -DBUG_EVICTNOLOCK -DOPS1=2 -DEVICT
+short sequential assertion -DBUG_RECALLSPLIT -DOPS1=2
+short sequential assertion -DBUG_RECALLANSWERED -DOPS1=2 -DEVICT
+short sequential assertion -DBUG_NOTCANCELLED -DOPS0=2 -DOPS1=3 -DEVICT
+short sequential assertion -DBUG_TWOATATIME -DOPS0=2 -DOPS1=2
+short sequential assertion -DBUG_WRITTENEARLY -DFORGET -DOPS1=2 -DEVICT
+short sequential assertion -DBUG_NOWRITTEN -DFORGET -DEVICT
+short sequential assertion -DBUG_READERUNKNOWN
+short sequential assertion -DBUG_KEEPERUNKNOWN
+short sequential assertion -DBUG_DATAFIRST
+short sequential assertion -DBUG_GRANTFIRST
+short sequential assertion -DBUG_HOMEGOESON
+short sequential assertion -DBUG_HOMEKEEPSVIEW
+short sequential assertion -DBUG_VIEWATFIRST -DW=2
+short sequential assertion -DBUG_ZEROUNGUARDED -DZERO
+short sequential assertion -DBUG_FORGETLEDGER -DFORGET -DNEWHOME=0
+short sequential assertion -DBUG_HOMETWICE -DFORGET
+short sequential assertion -DBUG_NOBUSY -DT1=2
+short sequential assertion -DFORGET -DSTRAY=evict
+short sequential deadlock -DBUG_WBNOTANSWER -DOPS1=2 -DEVICT
+short sequential deadlock -DBUG_HANDLERBUSY -DOPS0=2 -DOPS1=2
+short sequential deadlock -DBUG_NOFIFO -DOPS1=2 -DEVICT
+short sequential deadlock -DBUG_NOALARM
+short sequential deadlock -DBUG_HOMENOALARM
+short sequential deadlock -DBUG_ALARMONCE -DOPS1=2
+short sequential deadlock -DBUG_DEFERREDLOST
+short sequential cycle -DBUG_NOHOLD -DLIVE -DPROMPT -DWATCH=1
+short sequential cycle -DBUG_HOMENOHOLD -DLIVE -DPROMPT -DWATCH=0
+short sequential cycle -DBUG_AWAKEENDSHOLD -DLIVE -DPROMPT -DWATCH=0
 long stale ok -DTELLS1=1 -DBIG
 long invalidate ok -DT0=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DT1=2 -DOPS0=2 -DOPS1=2 -DBIG
@@ -208,8 +254,8 @@ long invalidate ok -DP=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DHOME1=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DN=3 -DT2=1 -DW=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
-long invalidate ok -DFORGET -DN=3 -DT2=1 -DMOD=2 -DBIG
-long invalidate ok -DLIVE -DSAME -DW=1 -DT1=2 -DWATCH=1 -DBIG
+long invalidate ok -DFORGET -DN=3 -DT2=1 -DW=1 -DMOD=2 -DBIG
+long invalidate ok -DLIVE -DSAME -DW=1 -DT0=0 -DT1=2 -DWATCH=1 -DBIG
 long invalidate ok -DLIVE -DSAME -DW=1 -DP=2 -DT0=0 -DT1=2 -DEVICT -DWATCH=0 -DBIG
 long invalidate ok -DTERMINATION -DP=2 -DEVICT -DMOD=2 -DBIG
 long update ok -DT0=2 -DT1=2 -DEVICT -DMOD=2 -DBIG
@@ -223,6 +269,17 @@ long update ok -DP=2 -DN=3 -DT2=1 -DW=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
 long update ok -DFORGET -DN=3 -DT2=1 -DEVICT -DMOD=2 -DBIG
 long update ok -DLIVE -DW=1 -DT1=2 -DWATCH=1 -DBIG
 long update ok -DLIVE -DW=1 -DP=2 -DWATCH=0 -DBIG
+long sequential ok -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
+long sequential ok -DN=3 -DT2=1 -DMOD=2 -DBIG
+long sequential ok -DP=2 -DHOME1=1 -DEVICT -DOPS1=2 -DMOD=2 -DBIG
+long sequential ok -DP=2 -DT1=2 -DMOD=2 -DBIG
+long sequential ok -DW=2 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
+long sequential ok -DFORGET -DNEWHOME=0 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
+long sequential ok -DFORGET -DOPS1=2 -DEVICT -DMOD=2 -DBIG
+long sequential ok -DTERMINATION -DT1=2 -DMOD=2 -DBIG
+long sequential ok -DTERMINATION -DOPS0=2 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
+long sequential ok -DLIVE -DWATCH=0 -DBIG
+long sequential ok -DLIVE -DPROMPT -DWATCH=1 -DBIG
 TABLE
 }
 

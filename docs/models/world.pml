@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What both protocols stand on: PEs, pages, locks, the dirty list. Included before the protocol;
+/* What the protocols stand on: PEs, pages, locks, the dirty list. Included before the protocol;
  * program.pml comes after it. README.md says which function of src/ each inline stands for.
  *
  * Sizes, all by -D: N PEs; T0..T2 threads of PE 0..2; OPS0..OPS2 critical sections of each of their
  * threads; P pages of W bytes; MOD values of a byte; BATCH pages that a release holds at once.
- * Page 0 is homed at PE 0, page 1 at PE HOME1; with FORGET, page 0 moves to PE 1 in mid-run. */
+ * Page 0 is homed at PE 0, page 1 at PE HOME1; with FORGET, page 0 moves to PE NEWHOME (1) in
+ * mid-run. */
 #ifndef N
 #define N 2
 #endif
@@ -65,6 +66,9 @@
 #define WRITTEN   4
 
 #ifdef FORGET
+#ifndef NEWHOME
+#define NEWHOME 1
+#endif
 byte home[P];
 #define HOME(p) home[p]
 #elif P == 1
@@ -77,7 +81,7 @@ byte home[P];
 
 #ifdef LIVE
 /* Progress is promised only if no thread is passed over for ever: first come, first served. */
-#define LOCKS(name, n) chan name[n] = [THREADS + 1] of { byte }
+#define LOCKS(name, n) chan name[n] = [THREADS + P + 1] of { byte }
 #define LOCK(x)   x!_pid; x?[eval(_pid)]
 #define UNLOCK(x) x?_
 #define HELD(x)   nempty(x)
@@ -194,6 +198,7 @@ bool taken[W];
 byte finished = 0;
 #ifdef FORGET
 byte arrived = 0;
+bool dealt = false;
 #endif
 #ifdef LIVE
 bool watched = false;                        /* thread WATCH is in a fault, release, acquire, eviction */

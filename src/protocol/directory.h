@@ -13,7 +13,7 @@ void hth_bitmap_layout(struct hth_bitmap *map, uint64_t n_bits, uint64_t *next_w
 
 /* Issue the atomics that set, at `level` (0: the bits; then their summaries), what stands for the
  * ascending `bits`. Not flushed. Each level must be flushed at the target before the next is
- * issued: a taker that sees the summary must find the bit (models/stale_map.pml, BUG_SUMFIRST). */
+ * issued: a taker that sees the summary must find the bit (docs/models, BUG_SUMFIRST). */
 void hth_bitmap_post(struct hth_port *port, struct hth_region *region, int pe,
                      const struct hth_bitmap *map, unsigned level, const uint64_t *bits,
                      unsigned n);

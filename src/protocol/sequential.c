@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Write-invalidate, sequential consistency: ownership migrates. DESIGN 3.3.
+/* Write-invalidate, sequential consistency: ownership migrates. DESIGN 3.3;
+ * docs/models/sequential.pml.
  *
  * At any moment a page has one PE that may write it and no other that may read it, or any number
  * that may read it. So each store is seen by all at once, C11 atomics included, and acquire and
@@ -9,14 +10,18 @@
  *
  * - View none before the acknowledgement (BUG_ACKFIRST), and an acknowledgement of every copy
  * before the grant (BUG_NOACK).
- * - A grant without bytes only if the requester said that it has a copy and the directory agrees.
+ * - A grant without bytes only if the requester said that it has a copy and the directory agrees
+ *   (BUG_NODATABYFLAG, BUG_NODATABYCOPYSET).
  * - An owner that evicts sends WRITEBACK in one step with view none (BUG_EVICTSPLIT); one that is
  *   recalled changes the view and sends the bytes in one step (BUG_RECALLSPLIT). Who gets a recall
  *   for a page that it does not own ignores it: the writeback is the answer (BUG_WBNOTANSWER).
- * - Handlers never wait for the busy bit, which a fault holds while it waits for them.
- * - What was just given is kept for a while (HTH_HOLD_*): a recall or invalidation that comes
- * sooner is put off until an alarm. The home waits for the answer and so sends nothing else for the
- * page meanwhile; an eviction cancels it. */
+ * - The writeback is acknowledged, and last (BUG_NOWRITTEN, BUG_WRITTENEARLY): the evictor may then
+ *   free the page.
+ * - Handlers never wait for the busy bit (BUG_HANDLERBUSY), which a fault holds while it waits for
+ *   them.
+ * - What was just given is kept for a while (HTH_HOLD_*; BUG_NOHOLD): a recall or invalidation that
+ * comes sooner is put off until an alarm (BUG_NOALARM). The home waits for the answer and so sends
+ * nothing else for the page meanwhile; an eviction cancels it (BUG_NOTCANCELLED). */
 #include "protocol/sequential.h"
 
 #include <string.h>

@@ -50,7 +50,8 @@ struct hth_ledger {
     uint64_t copyset[];
 };
 
-/* Send `kind` for a page, with the frame's bytes or without. Page lock held if with. */
+/* Send `kind` for a page, with the frame's bytes or without. If with: page lock held; at the home,
+ * home lock held and no view to write. */
 void hth_seq_send(struct hth_coherence *c, struct hth_region *r, int pe, enum hth_seq_kind kind,
                   uint64_t page, bool with_bytes, bool with_copy);
 
