@@ -63,7 +63,7 @@ APPS       := $(B)/apps/heat $(B)/apps/heat_mpi $(B)/apps/make_picture
 ALL_C      := $(LIB_C) $(wildcard src/info/*.c tests/*/*.c apps/*.c bench/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
-.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi test-variants \
+.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi test-variants test-hosts \
         test-litmus test-apps test-info test-install sim test-sim mutants models FORCE
 all: $(B)/libhearth.a $(B)/libhearth.so $(INFO) apps bench-programs
 help:
@@ -161,13 +161,16 @@ demo: deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)$(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-litmus test-apps test-info test-install
+	$(Q)HOSTS=some $(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-hosts \
+	    test-litmus test-apps test-info test-install
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
 	$(Q)$<
 test-mpi: $(MPI_TESTS)
 	$(Q)sh tests/mpi/run.sh $(B)
+test-hosts: $(MPI_TESTS) $(B)/apps/heat
+	$(Q)sh tests/hosts/run.sh $(B)
 test-variants: $(MPI_TESTS)
 	$(Q)VARIANTS=some sh tests/mpi/run_variants.sh $(B)
 test-litmus: $(B)/tests/litmus/litmus
@@ -209,7 +212,7 @@ models:
 # MODELS=0 leaves them out.
 SECONDS ?= 600
 MODELS  ?= 1
-soak: $(MPI_TESTS) $(B)/tests/sim/sim
+soak: $(MPI_TESTS) $(B)/apps/heat $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus --schedules=10000 $(if $(V),--histogram)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus-all --seconds=$(SECONDS)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=exhaustive --seconds=$(SECONDS)
@@ -217,6 +220,7 @@ soak: $(MPI_TESTS) $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --mode=preempt --seconds=$$(($(SECONDS) / 36))
 	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
 	$(Q)sh tests/mpi/run_variants.sh $(B)
+	$(Q)sh tests/hosts/run.sh $(B)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
 	$(Q)[ '$(MODELS)' = 0 ] || sh docs/models/run.sh long
 

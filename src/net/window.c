@@ -85,8 +85,8 @@ static int start_frames(void *alias, uint64_t bytes)
         MPI_Win_set_errhandler(frames, MPI_ERRORS_RETURN);
     }
     int worst = settle(rc, &frames, "MPI_Win_create over the shared address range",
-                       "One-sided MPI needs, on one machine, cross-memory attach, which some "
-                       "containers forbid (allow CAP_SYS_PTRACE)");
+                       "On one machine that needs cross-memory attach, which some containers "
+                       "forbid (allow CAP_SYS_PTRACE), and room in /dev/shm");
     if (worst == HEARTH_OK) {
         MPI_Win_lock_all(MPI_MODE_NOCHECK, frames);
     } else {
