@@ -8,7 +8,8 @@
  *
  * Contexts. *Program*: a program thread in a fault or in a library call. *Handler*: whoever handles
  * messages, the progress thread or a program thread that polls while it waits; one at a time per
- * PE. Only program context may call what can wait: hth_port_wait, hth_port_lock and the flushes.
+ * PE. Only program context may call what can wait: hth_port_wait,
+ * hth_port_lock, gets, puts, atomics and their flushes.
  *
  * Ordering. Operations on one target are unordered among themselves until flushed, except that
  * atomics on the same word happen in the order issued. A flush orders what was issued before it,
@@ -45,6 +46,10 @@ enum hth_word_op { HTH_WORD_READ, HTH_WORD_OR, HTH_WORD_AND, HTH_WORD_SWAP, HTH_
 void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uint64_t word,
                    enum hth_word_op op, uint64_t operand, uint64_t *old_out);
 void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int pe);
+/* Less than a flush: what this PE has issued on pe's words takes effect before whatever it issues
+ * on pe's words or frames from now on, though maybe not yet, and no result is there. By messages
+ * that is free, and a flush a round trip. */
+void hth_port_order_words(struct hth_port *port, struct hth_region *region, int pe);
 /* A plain load (acquire) of one of this PE's own words. */
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word);
 

@@ -52,6 +52,12 @@ void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int 
     hth_words_flush(&whole(region)->words, pe);
 }
 
+void hth_port_order_words(struct hth_port *port, struct hth_region *region, int pe)
+{
+    (void)port;
+    hth_words_order(&whole(region)->words, pe);
+}
+
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word)
 {
     (void)port;

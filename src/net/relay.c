@@ -296,6 +296,9 @@ static void on_request(int from, const void *message, size_t bytes)
         switch ((enum request_kind)request->kind) {
         case GET:
             check_range(from, request);
+            /* Pairs with the fences before the home's program thread looks for hints and copysets:
+             * the atomics that this message has brought are before the reading. */
+            atomic_thread_fence(memory_order_seq_cst);
             add_result(&reply, ((const struct get_tail *)tail)->to, config.frames + request->at,
                        request->bytes);
             tail_bytes = sizeof(struct get_tail);

@@ -399,6 +399,13 @@ void hth_words_flush(const struct hth_words *words, int pe)
     }
 }
 
+void hth_words_order(const struct hth_words *words, int pe)
+{
+    if (!relayed) { /* the relay serves in the order of asking */
+        hth_words_flush(words, pe);
+    }
+}
+
 uint32_t hth_words_add32(const struct hth_words *words, int pe, uint64_t word, uint32_t addend)
 {
     const struct words_window *w = &windows[words->window];

@@ -45,6 +45,8 @@ uint64_t *hth_words_mine(const struct hth_words *words);
 void hth_words_op(const struct hth_words *words, int pe, uint64_t word, enum hth_word_op op,
                   uint64_t operand, uint64_t *old_out);
 void hth_words_flush(const struct hth_words *words, int pe);
+/* As hth_port_order_words. */
+void hth_words_order(const struct hth_words *words, int pe);
 /* On the low 32 bits of a word; complete on return; the value before. */
 uint32_t hth_words_add32(const struct hth_words *words, int pe, uint64_t word, uint32_t addend);
 uint32_t hth_words_cas32(const struct hth_words *words, int pe, uint64_t word, uint32_t expected,

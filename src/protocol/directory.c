@@ -62,10 +62,10 @@ void hth_directory_register(struct hth_port *port, struct hth_region *region, ui
     uint64_t mine = UINT64_C(1) << (shift + (unsigned)region->my_pe % 64);
     uint64_t index = directory_index(region, page);
     hth_port_word(port, region, home, word, HTH_WORD_OR, mine, NULL);
-    hth_port_flush_words(port, region, home);
+    hth_port_order_words(port, region, home);
     for (unsigned level = 0; level < 3; level++) {
         hth_bitmap_post(port, region, home, &region->hints, level, &index, 1);
-        hth_port_flush_words(port, region, home);
+        hth_port_order_words(port, region, home);
     }
     region->pages[page].registered = 1;
     hth_port_trace(port, region, page, HTH_EVENT_REGISTER, 1);

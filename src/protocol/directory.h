@@ -12,8 +12,9 @@
 void hth_bitmap_layout(struct hth_bitmap *map, uint64_t n_bits, uint64_t *next_word);
 
 /* Issue the atomics that set, at `level` (0: the bits; then their summaries), what stands for the
- * ascending `bits`. Not flushed. Each level must be flushed at the target before the next is
- * issued: a taker that sees the summary must find the bit (docs/models, BUG_SUMFIRST). */
+ * ascending `bits`. Not flushed. Each level must be ordered before the next at the target
+ * (hth_port_order_words): a taker that sees the summary must find the bit (docs/models,
+ * BUG_SUMFIRST). */
 void hth_bitmap_post(struct hth_port *port, struct hth_region *region, int pe,
                      const struct hth_bitmap *map, unsigned level, const uint64_t *bits,
                      unsigned n);
@@ -27,9 +28,9 @@ bool hth_bitmap_take(struct hth_port *port, struct hth_region *region, const str
 
 /* --- copysets (directory.c) --- */
 
-/* Put this PE into the copyset of a page at its home, then set the hint there; each done before the
- * next, all done on return. Even if the copyset was not empty: another's hint may still be on its
- * way. Under busy. */
+/* Put this PE into the copyset of a page at its home, then set the hint there; each before the
+ * next, all before what this PE then asks of the home. Even if the copyset was not empty: another's
+ * hint may still be on its way. Under busy. */
 void hth_directory_register(struct hth_port *port, struct hth_region *region, uint64_t page,
                             int home);
 void hth_directory_unregister(struct hth_port *port, struct hth_region *region, uint64_t page,

@@ -151,7 +151,11 @@ static void tell(struct hth_coherence *c, struct hth_region *r, const uint64_t *
         for (uint64_t w = 0; w < s->words; w++) {
             for (uint64_t left = s->everyone[w]; left != 0; left &= left - 1) {
                 int pe = (int)(w * 64 + (uint64_t)__builtin_ctzll(left));
-                hth_port_flush_words(c->port, r, pe);
+                if (level < 2) {
+                    hth_port_order_words(c->port, r, pe);
+                } else {
+                    hth_port_flush_words(c->port, r, pe);
+                }
             }
         }
     }

@@ -19,10 +19,18 @@ static bool same_word(const struct sim_rma *a, const struct sim_rma *b)
            a->target == b->target && a->at == b->at;
 }
 
+/* An atomic that hth_port_order_words put before the other. */
+static bool is_ordered(const struct sim_rma *before, const struct sim_rma *after)
+{
+    return before->kind == SIM_WORD && before->region == after->region &&
+           before->target == after->target && before->rank < after->rank;
+}
+
 bool sim_rma_eligible(const struct hth_port *port, unsigned index)
 {
     for (unsigned i = 0; i < index; i++) {
-        if (same_word(&port->rma[i], &port->rma[index])) {
+        if (same_word(&port->rma[i], &port->rma[index]) ||
+            is_ordered(&port->rma[i], &port->rma[index])) {
             return false;
         }
     }
@@ -124,7 +132,14 @@ static void put_piece(struct hth_port *port, const struct sim_rma *piece)
             sim_rma_effect(port, 0);
         }
     }
-    port->rma[port->n_rma++] = *piece;
+    struct sim_rma *added = &port->rma[port->n_rma++];
+    *added = *piece;
+    for (const struct sim_rma *rma = port->rma; rma < added; rma++) {
+        if (rma->kind == SIM_WORD && rma->region == added->region && rma->target == added->target &&
+            rma->rank + rma->ordered > added->rank) {
+            added->rank = (uint8_t)(rma->rank + rma->ordered);
+        }
+    }
     if (port->world->quiet) {
         sim_rma_effect(port, port->n_rma - 1);
     } else {
@@ -262,6 +277,18 @@ void hth_port_flush_frames(struct hth_port *port, struct hth_region *region, int
 void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int pe)
 {
     wait_flush(port, region, pe, true);
+}
+
+void hth_port_order_words(struct hth_port *port, struct hth_region *region, int pe)
+{
+    point_at_issue(port);
+    for (unsigned i = 0; i < port->n_rma; i++) {
+        struct sim_rma *rma = &port->rma[i];
+        if (rma->kind == SIM_WORD && rma->region == region->id && rma->target == pe) {
+            rma->ordered = true;
+        }
+    }
+    sim_point_after(port);
 }
 
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word)

@@ -230,6 +230,8 @@ enum sim_rma_kind { SIM_GET, SIM_PUT, SIM_WORD };
 struct sim_rma {
     uint8_t kind, op, region;
     bool staged, stage;
+    bool ordered; /* hth_port_order_words came after it: what follows ranks higher */
+    uint8_t rank;
     int16_t target;
     uint32_t bytes;
     uint64_t at; /* offset in the region, or word */
