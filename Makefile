@@ -9,6 +9,8 @@ MPICC   ?= mpicc
 # make MPICC=mpicc.mpich: with MPICH, in a folder of its own.
 ifneq ($(findstring mpich,$(MPICC)),)
 MPIRUN  ?= mpirun.mpich
+# By messages a litmus test takes several times as long.
+export HEARTH_LITMUS_RUNS ?= 2500
 B       ?= build/mpich
 else
 MPIRUN  ?= mpirun --oversubscribe

@@ -73,11 +73,12 @@ export HEARTH_PROGRESS="${HEARTH_PROGRESS:-poll}"
 programs=$(for source in "$here"/../mpi/test_*.c; do basename "$source" .c; done |
     grep -v 'test_hang\|test_waiting')
 most=$(echo "$programs" | grep -v 'test_faults')
+few="test_basic test_sharing test_sync"
 ucx="--mca pml ucx --mca osc ucx,sm --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any"
 
 sh "$here/hosts.sh" up "$dir" 2 || exit 1
 # shellcheck disable=SC2086
-tests "2 hosts, TCP" 4 "" $most
+tests "2 hosts, TCP" 4 "" $([ "${HOSTS:-all}" = some ] && echo "$few" || echo "$most")
 heat "2 hosts, TCP" 4 ""
 if [ "${HOSTS:-all}" != some ]; then
     # shellcheck disable=SC2086
@@ -91,7 +92,7 @@ fi
 sh "$here/hosts.sh" down "$dir"
 sh "$here/hosts.sh" up "$dir" 3 || exit 1
 # shellcheck disable=SC2086
-tests "3 hosts, TCP" 3 "" $([ "${HOSTS:-all}" = some ] && echo test_basic test_sharing || echo "$most")
+tests "3 hosts, TCP" 3 "" $([ "${HOSTS:-all}" = some ] && echo "$few" || echo "$most")
 heat "3 hosts, TCP" 3 ""
 
 echo "$passed passed, $failed failed"
