@@ -250,10 +250,13 @@ static void serve(int signal_number, void *address, const ucontext_t *context)
                 "which this version does not support. Copy it through private memory",
                 verb(write), address, region->name);
     }
+    /* A call that reads its argument from shared memory may be what faulted, and goes on after. */
+    struct hth_calling before = hth_calling;
     hth_calling = (struct hth_calling){write ? "a write" : "a read", address};
     hth_enter();
     hth_coherence_fault(&hth_job.coherence, &region->core, page, write);
     hth_leave();
+    hth_calling = before;
 }
 
 static void on_fault(int signal_number, siginfo_t *info, void *context)

@@ -9,6 +9,7 @@
 #include "alarm.h"
 #include "log.h"
 #include "net/comm.h"
+#include "net/message.h"
 
 /* Regions begin on a granule, so that an address finds its region by one look into a table. */
 #define GRANULE_BYTES (UINT64_C(1) << 26)
@@ -300,6 +301,7 @@ void hth_region_change(struct hearth_region *region, enum hearth_protocol protoc
                        enum hearth_consistency consistency)
 {
     struct hth_coherence *coherence = &hth_job.coherence;
+    hth_message_settle(); /* it acts by the old protocol to its end */
     hth_coherence_change_begin(coherence, &region->core);
     visit_pages(region, hth_coherence_change_drop);
     hth_comm_barrier();
@@ -324,6 +326,7 @@ static void keep_counts(const struct hth_region *core)
 
 void hth_region_end(struct hearth_region *region)
 {
+    hth_message_settle(); /* the last handler may still have its locks, which are in the tables */
     hth_alarm_cancel(region->core.id);
     visit_pages(region, hth_coherence_forget);
     hth_vm_protect(region->offset, region->span, HTH_VIEW_NONE);

@@ -289,6 +289,14 @@ int hth_message_poll(void)
     return handled;
 }
 
+void hth_message_settle(void)
+{
+    while (pthread_mutex_trylock(&in.mutex) != 0) {
+        sched_yield();
+    }
+    pthread_mutex_unlock(&in.mutex);
+}
+
 void hth_message_on(enum hth_message_kind kind, hth_message_handler handler)
 {
     in.handlers[kind] = handler;

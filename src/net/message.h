@@ -36,6 +36,10 @@ void hth_message_drop(void *message);
 /* Are there messages that MPI has not let go of yet? */
 bool hth_message_unfinished(void);
 
+/* Wait until a handler that is at work has returned. What it has sent, or set, may long have been
+ * seen by those who waited for it. Program context. */
+void hth_message_settle(void);
+
 /* Handle what has come: how many messages; -1 if another thread is at it. */
 int hth_message_poll(void);
 /* In how long the next message that is held back is due; UINT64_MAX: none is. */
