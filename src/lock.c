@@ -443,7 +443,7 @@ void hth_lock_give(uint64_t handle)
             hth_words_op(&hth_sync_words, pe, HTH_WAITER_WORDS + waiter, HTH_WORD_ADD, 1, NULL);
             hth_words_flush(&hth_sync_words, pe);
             if (pe != hth_comm_my_pe() && hth_comm_bell(pe) != NULL) {
-                hth_bell_wake(hth_comm_bell(pe));
+                hth_bell_wake_waiting(hth_comm_bell(pe));
             }
         }
     }

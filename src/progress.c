@@ -28,8 +28,6 @@
 static struct hth_progress_config config;
 static pthread_t thread;
 static _Atomic bool running, stopping;
-static _Atomic uint32_t sleepers; /* program threads in FUTEX_WAIT, or about to be: what
-                                     hth_progress_notify wakes. Pairs with its load: see there */
 
 static void futex_wait(struct hth_bell *bell, uint32_t seen, long ns)
 {
@@ -42,12 +40,13 @@ static void futex_wake(struct hth_bell *bell)
     syscall(SYS_futex, &bell->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* In the three below and in sleep_on: the ringer raises `rings`, then looks for sleepers; the
- * sleeper counts itself, then lets the kernel compare `rings` with what it read before it
+/* In those below and in sleep_on: the ringer raises `rings`, then looks for sleepers; the sleeper
+ * counts itself, then lets the kernel compare `rings` with what it read before it
  * last looked. All sequentially consistent, so one of the two sees the other. */
 
 void hth_bell_ring(struct hth_bell *bell)
 {
+    atomic_fetch_add(&bell->messages, 1);
     atomic_fetch_add(&bell->rings, 1);
     if (atomic_load(&bell->polling) == 0 && atomic_load(&bell->sleeping) > 0) {
         futex_wake(bell);
@@ -62,13 +61,17 @@ void hth_bell_wake(struct hth_bell *bell)
     }
 }
 
-void hth_progress_notify(void)
+void hth_bell_wake_waiting(struct hth_bell *bell)
 {
-    struct hth_bell *bell = config.bell;
     atomic_fetch_add(&bell->rings, 1);
-    if (atomic_load(&sleepers) > 0) {
+    if (atomic_load(&bell->waiting) > 0) {
         futex_wake(bell);
     }
+}
+
+void hth_progress_notify(void)
+{
+    hth_bell_wake_waiting(config.bell);
 }
 
 void hth_progress_alarm(void)
@@ -104,11 +107,11 @@ static void relax(void)
 #endif
 }
 
-/* Poll. What comes back is the bell's count before, or, while an alarm is set, one that it cannot
- * have: who leaves then wakes the progress thread to see to it. */
+/* Poll. What comes back is the bell's count of messages before, or, while an alarm is set, one that
+ * it cannot have: who leaves then wakes the progress thread to see to it. */
 static uint32_t look(int *handled_out)
 {
-    uint32_t seen = atomic_load(&config.bell->rings);
+    uint32_t seen = atomic_load(&config.bell->messages);
     int handled = poll();
     if (handled_out != NULL) {
         *handled_out = handled % HTH_POLL_ALARM;
@@ -116,7 +119,8 @@ static uint32_t look(int *handled_out)
     return handled >= HTH_POLL_ALARM ? seen - 1 : seen;
 }
 
-/* Poll and test `n` times, yielding in between or not. Sets *seen to the bell before the last. */
+/* Poll and test `n` times, yielding in between or not. Sets *seen to the messages before the last.
+ */
 static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, uint32_t *seen)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -177,11 +181,11 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_n
         }
         empty = handled > 0 ? 0 : empty + 1;
     }
-    atomic_fetch_add(&sleepers, 1);
+    atomic_fetch_add(&bell->waiting, 1);
     atomic_fetch_sub(&bell->polling, 1);
     sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)));
     atomic_fetch_add(&bell->polling, 1);
-    atomic_fetch_sub(&sleepers, 1);
+    atomic_fetch_sub(&bell->waiting, 1);
     if (atomic_load(&bell->rings) != first) {
         *quiet_since_ns = 0;
     }
@@ -205,11 +209,11 @@ static void wait_long(bool (*ready)(void *), void *arg, const struct hth_wait *w
         }
         if (!done && config.watch != NULL) {
             /* It may wait itself, and must be rung for then: this level of us does not poll. */
-            atomic_fetch_add(&sleepers, 1);
+            atomic_fetch_add(&config.bell->waiting, 1);
             atomic_fetch_sub(&config.bell->polling, 1);
             config.watch(why, watch, now);
             atomic_fetch_add(&config.bell->polling, 1);
-            atomic_fetch_sub(&sleepers, 1);
+            atomic_fetch_sub(&config.bell->waiting, 1);
         }
     }
 }
@@ -232,7 +236,7 @@ static void wait_for(bool (*ready)(void *), void *arg, const struct hth_wait *wh
     }
     atomic_fetch_sub(&bell->polling, 1);
     /* A message may have come since our last look, and its sender relied on us: hand it over. */
-    if (atomic_load(&bell->rings) != seen) {
+    if (atomic_load(&bell->messages) != seen) {
         hth_bell_wake(bell); /* raises it too, for a progress thread that is just going to sleep */
     }
 }
@@ -257,8 +261,8 @@ void hth_wait_on(bool (*ready)(void *), void *arg, const struct hth_wait *why,
 
 bool hth_progress_waited_for(void)
 {
-    /* A thread that goes to sleep counts itself among the sleepers first. */
-    return atomic_load(&config.bell->polling) > 0 || atomic_load(&sleepers) > 0;
+    /* A thread that goes to sleep counts itself as waiting first. */
+    return atomic_load(&config.bell->polling) > 0 || atomic_load(&config.bell->waiting) > 0;
 }
 
 static void serve_once(void)

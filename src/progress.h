@@ -16,10 +16,12 @@
 
 struct hth_bell {
     _Alignas(64) _Atomic uint32_t rings; /* the futex word: goes up with each ring */
+    _Atomic uint32_t messages;           /* goes up with each ring for a message or an alarm */
     _Atomic uint32_t polling;            /* threads of the PE that will look at messages by
                                             themselves, so that nobody need be woken */
     _Atomic uint32_t sleeping;           /* threads of the PE in FUTEX_WAIT, or about to be */
-    _Atomic uint32_t tested;             /* the self-test of windows on this PE is over */
+    _Atomic uint32_t waiting; /* of these, program threads: but for the progress thread */
+    _Atomic uint32_t tested;  /* the self-test of windows on this PE is over */
 };
 
 /* What a poll adds to what it returns while an alarm is set: who leaves must hand it over. */
@@ -76,5 +78,8 @@ void hth_bell_ring(struct hth_bell *bell);
 /* Ring, and wake whoever sleeps there, also if somebody is polling: what changed is not a message.
  */
 void hth_bell_wake(struct hth_bell *bell);
+/* Likewise, where it is of interest to waiting program threads only: the progress thread sleeps on.
+ * Waking it for nothing cost 10 us of a barrier of 4 PEs on 2 cores. */
+void hth_bell_wake_waiting(struct hth_bell *bell);
 
 #endif

@@ -373,7 +373,7 @@ static void finish(struct collective *collective)
         atomic_fetch_add(&job.here->arrivals, 1) + 1 == collective->everyone) {
         for (int pe = 0; pe < job.n_pes; pe++) { /* the last to come wakes the others */
             if (pe != job.my_pe && job.bells[pe] != NULL) {
-                hth_bell_wake(job.bells[pe]);
+                hth_bell_wake_waiting(job.bells[pe]);
             }
         }
     }
