@@ -31,7 +31,9 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 endif
 export MPIRUN MPICC
 
-WARN    = -Wall -Wextra -Wshadow -Werror
+# gcc takes MPICH's MPI_STATUSES_IGNORE for an array of no elements.
+QUIRK   = $(if $(findstring mpich,$(MPICC)),$(if $(findstring clang,$(CC)),,-Wno-stringop-overflow))
+WARN    = -Wall -Wextra -Wshadow -Werror $(QUIRK)
 OURS    = -std=gnu11 -D_GNU_SOURCE $(WARN) -fPIC -MMD -MP -Iinclude -Isrc $(CFLAGS)
 LIBS    = -lhwloc -lpthread
 
@@ -48,26 +50,35 @@ endif
 PROTOCOL_C := $(wildcard src/protocol/*.c)
 LIB_C      := $(wildcard src/*.c src/net/*.c src/vm/*.c) $(PROTOCOL_C)
 LIB_O      := $(LIB_C:%.c=$(B)/%.o)
+# Calls that are handed shared buffers: a library beside, see src/wrap/wrap.h.
+WRAP_C     := $(wildcard src/wrap/*.c)
+WRAP_O     := $(WRAP_C:%.c=$(B)/%.o) $(B)/wrap/calls.o
+WRAP_TESTS := $(patsubst tests/wrap/%.c,$(B)/tests/wrap/%,$(wildcard tests/wrap/test_*.c))
 LITMUS_O   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/litmus/*.c)) $(B)/tests/mpi/watchdog.o
 # The simulator: the protocols as they ship, and a port of its own.
 SIM_O      := $(patsubst %.c,$(B)/sim/%.o,$(wildcard tests/sim/*.c)) \
               $(patsubst %.c,$(B)/%.o,$(PROTOCOL_C) src/homes.c tests/litmus/table.c \
               tests/litmus/judge.c)
 # The parts that need no world: the unit tests have a small one of their own.
-PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c) src/homes.c src/config.c src/placement.c \
-              $(patsubst %,src/protocol/%.c,diff diff_mask directory stale page))
+PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c src/vm/*.c) src/homes.c src/config.c src/placement.c src/log.c src/pool.c \
+              $(patsubst %,src/protocol/%.c,ahead cache_count claim diff diff_mask directory stale page))
 UNIT_O     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 MPI_TESTS  := $(patsubst tests/mpi/%.c,$(B)/tests/mpi/%,$(wildcard tests/mpi/test_*.c))
 HARNESS_O  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/mpi/test_%.c,$(wildcard tests/mpi/*.c)))
 BENCHES    := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+# OpenSHMEM is measured beside Hearth where Open MPI's compiler for it is.
+SHMEM      := $(if $(and $(shell command -v oshcc),$(findstring mpicc,$(filter mpicc,$(MPICC)))),$(B)/bench/shmem_patterns)
 INFO       := $(B)/hearth-info
-APPS       := $(B)/apps/heat $(B)/apps/heat_mpi $(B)/apps/make_picture
-ALL_C      := $(LIB_C) $(wildcard src/info/*.c tests/*/*.c apps/*.c bench/*.c)
+# Each app that shares memory, again as a threaded program; and those in plain MPI.
+SHARED     := cg nbody sort tsp pagerank paint
+APPS       := $(patsubst %,$(B)/apps/%,heat heat_mpi make_picture $(SHARED) cg_mpi sort_mpi \
+              $(SHARED:%=%_threads))
+ALL_C      := $(LIB_C) $(WRAP_C) $(wildcard src/info/*.c tests/*/*.c apps/*.c bench/*.c bench/*/*.c)
 ALL_SRC    := $(ALL_C) $(wildcard include/*.h src/*.h src/*/*.h tests/*/*.h apps/*.h bench/*.h)
 
-.PHONY: all help deps demo check lint asan soak bench format clean install test-unit test-mpi test-variants test-hosts \
-        test-litmus test-apps test-info test-install sim test-sim mutants models FORCE
-all: $(B)/libhearth.a $(B)/libhearth.so $(INFO) apps bench-programs
+.PHONY: all help deps demo check lint asan soak bench model format clean install test-unit test-mpi test-wrap test-variants test-hosts \
+        test-litmus test-apps tsan table test-info test-install test-parmacs test-programs test-ends sim test-sim mutants models FORCE
+all: $(B)/libhearth.a $(B)/libhearth.so $(B)/libhearth_wrap.a $(B)/libhearth_wrap.so $(INFO) apps bench-programs
 help:
 	@echo "make           the library, apps and benchmarks"
 	@echo "make demo      install what is missing, build, show heat flow under both protocols"
@@ -75,8 +86,12 @@ help:
 	@echo "make deps      install what is missing (apt; elsewhere: name it and stop)"
 	@echo "make sim       search for a schedule that breaks a protocol (SEED= STEPS= PES= replays)"
 	@echo "make mutants   does the simulator find what it must?  make models: the model checker"
-	@echo "make bench     measure; make soak SECONDS=600: random tests for that long, large models"
+	@echo "make bench     measure and draw (BENCH=\"miss sharing\": those); make model: what it costs with 4,096 PEs"
+	@echo "make soak SECONDS=600: random tests for that long, large models"
+	@echo "make test-wrap MPI and system calls on shared buffers (test-unit, test-mpi, ...: one part of check)"
 	@echo "make lint      format, undefined symbols of the protocols, sizes; make format mends"
+	@echo "make table     the apps under each protocol, in MPI and on threads: a table (10 minutes)"
+	@echo "make tsan      the apps as threaded programs and the tests of threads, under thread sanitizer"
 	@echo "make asan      unit tests under address and undefined-behaviour sanitizers"
 	@echo "make install   PREFIX=$(PREFIX)"
 
@@ -106,15 +121,54 @@ $(B)/libhearth.so.$(VERSION): $(LIB_O) src/hearth.map
 $(B)/libhearth.so: $(B)/libhearth.so.$(VERSION)
 	$(Q)ln -sf $(notdir $<) $(B)/libhearth.so.$(MAJOR) && ln -sf $(notdir $<) $@
 
+# The wrappers: one object, so that what begins a request and what completes it come together. It
+# finds libhearth in the program, whichever of the two the program has.
+$(B)/wrap/calls.c: src/wrap/generate.awk src/wrap/calls.table
+	@mkdir -p $(@D)
+	$(call say,AWK,$@)
+	$(Q)awk -f $^ > $@
+$(B)/wrap/calls.o: $(B)/wrap/calls.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)$(MPICC) $(OURS) -c $< -o $@
+$(B)/libhearth_wrap.o: $(WRAP_O)
+	$(call say,LD,$@)
+	$(Q)ld -r -o $@ $^ && objcopy -w --localize-symbol='hth_*' $@
+$(B)/libhearth_wrap.a: $(B)/libhearth_wrap.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(B)/libhearth_wrap.so.$(VERSION): $(WRAP_O) src/wrap/wrap.map
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -shared -Wl,-soname,libhearth_wrap.so.$(MAJOR) \
+	    -Wl,--version-script=src/wrap/wrap.map -o $@ $(WRAP_O) $(LDFLAGS) -ldl
+$(B)/libhearth_wrap.so: $(B)/libhearth_wrap.so.$(VERSION)
+	$(Q)ln -sf $(notdir $<) $(B)/libhearth_wrap.so.$(MAJOR) && ln -sf $(notdir $<) $@
+
 # ---- programs ------------------------------------------------------------------------------------
 
 .PHONY: apps bench-programs
 apps: $(APPS)
-bench-programs: $(BENCHES)
+bench-programs: $(BENCHES) $(SHMEM)
 
 $(B)/apps/heat: $(B)/apps/heat.o $(B)/apps/heat_common.o $(B)/apps/heat_picture.o $(B)/libhearth.a
 $(B)/apps/heat_mpi: $(B)/apps/heat_mpi.o $(B)/apps/heat_common.o $(B)/apps/heat_picture.o
 $(B)/apps/make_picture: $(B)/apps/make_picture.o
+app_o = $(patsubst %,$(B)/apps/%.o,$(1))
+APP_O       := $(call app_o,app app_run)
+cg_O        := $(call app_o,cg cg_common cg_matrix cg_read)
+sort_O      := $(call app_o,sort sort_common)
+tsp_O       := $(call app_o,tsp tsp_common tsp_read)
+nbody_O     := $(call app_o,nbody nbody_tree)
+pagerank_O  := $(call app_o,pagerank graph)
+paint_O     := $(call app_o,paint)
+$(B)/apps/cg_mpi: $(call app_o,cg_mpi cg_common cg_matrix cg_read app)
+$(B)/apps/sort_mpi: $(call app_o,sort_mpi sort_common app)
+$(foreach app,$(SHARED),$(eval $(B)/apps/$(app): $$($(app)_O) $$(APP_O) $$(call app_o,app_sum) $$(B)/libhearth.a))
+# With the thread's own main in place of the app's.
+$(foreach app,$(SHARED),$(eval $(B)/apps/$(app)_threads: $$(patsubst %/$(app).o,%/$(app)_main.o,$$($(app)_O)) \
+    $$(APP_O) $$(call app_o,on_threads)))
+$(B)/apps/%_main.o: $(B)/apps/%.o
+	$(call say,OBJCOPY,$@)
+	$(Q)objcopy --redefine-sym main=app_main $< $@
 $(APPS):
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lpng -lm
@@ -124,19 +178,41 @@ $(INFO): $(B)/src/info/hearth_info.o $(LIB_O)
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 
-$(BENCHES): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
+# From the objects: it asks for the pager, and makes a small one of its own.
+$(B)/bench/miss: $(B)/bench/miss.o $(LIB_O)
+$(B)/bench/wrap: $(B)/bench/wrap.o $(B)/libhearth_wrap.a $(B)/libhearth.a
+$(filter-out $(B)/bench/miss $(B)/bench/wrap,$(BENCHES)): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
+$(BENCHES):
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 
+$(B)/bench/shmem_patterns: bench/openshmem/shmem_patterns.c bench/bench.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,OSHCC,$@)
+	$(Q)OSHMEM_CC=$(CC) OMPI_CC=$(CC) oshcc -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -o $@ $<
+
+# Threads of OpenMP, where the compiler has it.
+OPENMP := $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+$(B)/tests/mpi/test_threads.o: private OURS += $(OPENMP)
+$(B)/tests/mpi/test_threads: LIBS += $(OPENMP)
 $(MPI_TESTS): $(B)/tests/mpi/%: $(B)/tests/mpi/%.o $(HARNESS_O) $(B)/libhearth.a
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcunit
+
+$(B)/tests/wrap/%.o: private OURS += -Itests/mpi
+$(WRAP_TESTS): $(B)/tests/wrap/%: $(B)/tests/wrap/%.o $(B)/tests/wrap/area.o $(HARNESS_O) $(B)/libhearth_wrap.a $(B)/libhearth.a
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcunit -ldl
+
+$(B)/tests/wrap/bare: $(B)/tests/wrap/bare.o $(B)/libhearth.a
+	$(call say,LD,$@)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 $(B)/tests/unit/unit: $(UNIT_O) $(PURE_O)
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcunit -lpthread
 
--include $(ALL_C:%.c=$(B)/%.d) $(SIM_O:%.o=%.d)
+-include $(ALL_C:%.c=$(B)/%.d) $(B)/wrap/calls.d $(SIM_O:%.o=%.d)
 
 $(B)/tests/litmus/litmus: $(LITMUS_O) $(B)/libhearth.a
 	$(call say,LD,$@)
@@ -149,7 +225,7 @@ $(B)/sim/%.o: %.c $(B)/flags
 $(B)/tests/sim/sim: $(SIM_O)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS)
+	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lm
 
 # ---- doing ----------------------------------------------------------------------------------------
 
@@ -162,31 +238,51 @@ demo: deps
 	$(Q)sh apps/demo.sh $(B)
 
 check: deps
-	$(Q)$(MAKE) --no-print-directory all lint
-	$(Q)HOSTS=some $(MAKE) --no-print-directory test-unit test-sim test-mpi test-variants test-hosts \
-	    test-litmus test-apps test-info test-install
+	$(Q)$(MAKE) --no-print-directory all lint test-programs
+	$(Q)sh .ci/check.sh $(B)
+
+test-programs: $(B)/tests/unit/unit $(B)/tests/sim/sim $(B)/tests/litmus/litmus $(MPI_TESTS) $(WRAP_TESTS) \
+    $(B)/tests/wrap/bare
 
 test-unit: $(B)/tests/unit/unit
 	$(call say,RUN,$<)
 	$(Q)$<
 test-mpi: $(MPI_TESTS)
 	$(Q)sh tests/mpi/run.sh $(B)
+test-ends: $(MPI_TESTS)
+	$(Q)sh tests/mpi/run.sh $(B) test_faults test_hang
+test-wrap: $(WRAP_TESTS) $(B)/tests/wrap/bare
+	$(Q)sh tests/wrap/run.sh $(B)
 test-hosts: $(MPI_TESTS) $(B)/apps/heat
 	$(Q)sh tests/hosts/run.sh $(B)
-test-variants: $(MPI_TESTS)
+test-variants: $(MPI_TESTS) $(INFO)
 	$(Q)VARIANTS=some sh tests/mpi/run_variants.sh $(B)
 test-litmus: $(B)/tests/litmus/litmus
 	$(Q)sh tests/litmus/run.sh $(B)
-test-apps: $(B)/apps/heat
+test-apps: $(APPS)
 	$(Q)sh tests/apps.sh $(B)
 test-info: $(INFO)
 	$(Q)sh tests/info.sh $(B)
-test-install: $(B)/libhearth.a $(B)/libhearth.so
+test-install: all
 	$(Q)sh tests/install.sh $(B)
+
+test-parmacs: all
+	$(Q)sh tests/parmacs/run.sh $(B)
 
 asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan test-unit \
 	    CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+
+# The apps as threaded programs: a data race of theirs is one under Hearth as well.
+tsan:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS='-O1 -g -fsanitize=thread' \
+	    OPENMP= $(SHARED:%=$(B)/tsan/apps/%_threads) $(B)/tsan/tests/mpi/test_threads
+	$(Q)sh tests/apps_tsan.sh $(B)/tsan
+	$(Q)timeout 300 $(MPIRUN) -np 1 $(B)/tsan/tests/mpi/test_threads
+
+# PES="1 2" ROUNDS=3 APPS="cg sort" make table: less of it.
+table: apps
+	$(Q)sh apps/table.sh $(B) $(PES)
 
 # make sim SEED=7 STEPS=5000 PES=3 replays a seed; with LITMUS=MP/one-page/none/update one of that
 # test. Without SEED it searches for SIM_SECONDS, in the way that MODE names.
@@ -203,6 +299,7 @@ test-sim: $(B)/tests/sim/sim
 	$(Q)$< --quiet --mode=litmus --schedules=$(LITMUS_SCHEDULES) $(if $(V),--histogram)
 	$(Q)$< --quiet --mode=litmus-all --seconds=$$(($(SIM_SECONDS) / 12))
 	$(Q)$< --quiet --mode=exhaustive --seconds=$(SIM_SECONDS)
+	$(Q)$< --quiet --mode=model
 	$(Q)$< --quiet --mode=preempt --seconds=$$((($(SIM_SECONDS) + 59) / 60))
 	$(Q)$< --quiet --seeds=tests/sim/seeds.txt --seconds=$$(($(SIM_SECONDS) * 2 / 5))
 mutants:
@@ -226,9 +323,15 @@ soak: $(MPI_TESTS) $(B)/apps/heat $(B)/tests/sim/sim
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
 	$(Q)[ '$(MODELS)' = 0 ] || sh docs/models/run.sh long
 
-bench: deps
-	$(Q)$(MAKE) --no-print-directory bench-programs
-	$(Q)sh bench/run.sh $(B)
+# BENCH="miss sharing": only those programs.
+bench:
+	$(Q)sh .ci/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory bench-programs apps $(INFO)
+	$(Q)sh bench/run.sh $(B) $(BENCH)
+
+# The cost model to 4,096 PEs: formulas that the simulator's counts must equal, and times by LogGP.
+model: $(B)/bench/loggp $(B)/tests/sim/sim
+	$(Q)sh bench/model.sh $(B)
 
 lint:
 	$(Q)sh .ci/lint.sh $(B)

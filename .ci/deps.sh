@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what building and testing Hearth needs, where it is missing: apt, with sudo if not root;
-# elsewhere name the packages and stop.
+# elsewhere name the packages and stop. `deps.sh bench`: what drawing results needs, too.
 set -u
 
 # MPICC=mpicc.mpich: MPICH instead of Open MPI.
@@ -8,7 +8,7 @@ case ${MPICC:-mpicc} in
 *mpich*) mpi_run="mpirun.mpich mpich" mpi_cc="mpicc.mpich libmpich-dev" ;;
 *) mpi_run="mpirun openmpi-bin" mpi_cc="mpicc libopenmpi-dev" ;;
 esac
-packages="gcc make pkg-config ${mpi_run#* } ${mpi_cc#* } libhwloc-dev libcunit1-dev libpng-dev clang-format binutils"
+packages="gcc make pkg-config ${mpi_run#* } ${mpi_cc#* } libhwloc-dev libcunit1-dev libpng-dev libxxhash-dev clang-format binutils m4"
 missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
 lib() { have pkg-config && pkg-config --exists "$1"; }
@@ -23,7 +23,13 @@ have "${mpi_cc% *}" || want "${mpi_cc#* }"
 lib hwloc || want libhwloc-dev
 lib cunit || want libcunit1-dev
 lib libpng || want libpng-dev
+lib libxxhash || want libxxhash-dev
 have clang-format || want clang-format
+have m4 || want m4
+if [ "${1:-}" = bench ]; then
+    packages="$packages gnuplot-nox"
+    have gnuplot || want gnuplot-nox
+fi
 [ -z "$missing" ] && exit 0
 
 if ! have apt-get; then

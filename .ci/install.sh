@@ -5,31 +5,36 @@ set -eu
 build=$1 to=$2 prefix=$3 version=$4
 major=${version%%.*}
 
-mkdir -p "$to/include" "$to/lib/pkgconfig" "$to/bin"
-install -m 644 include/hearth.h include/hearth_mpi.h "$to/include"
+mkdir -p "$to/include/hearth" "$to/lib/pkgconfig" "$to/bin"
+install -m 644 include/hearth*.h "$to/include"
+install -m 644 include/hearth/parmacs.m4 "$to/include/hearth"
 install -m 755 "$build/hearth-info" "$to/bin"
-install -m 644 "$build/libhearth.a" "$to/lib"
-install -m 755 "$build/libhearth.so.$version" "$to/lib"
-ln -sf "libhearth.so.$version" "$to/lib/libhearth.so.$major"
-ln -sf "libhearth.so.$version" "$to/lib/libhearth.so"
+for library in libhearth libhearth_wrap; do
+    install -m 644 "$build/$library.a" "$to/lib"
+    install -m 755 "$build/$library.so.$version" "$to/lib"
+    ln -sf "$library.so.$version" "$to/lib/$library.so.$major"
+    ln -sf "$library.so.$version" "$to/lib/$library.so"
+done
 
-cat >"$to/lib/pkgconfig/hearth.pc" <<EOF
+# Two descriptions: with the wrappers of MPI and system calls, and without. The linker must not leave
+# the wrappers out because the program itself makes no such call: its libraries may.
+describe() { # describe NAME LINK_FIRST
+    cat >"$to/lib/pkgconfig/$1.pc" <<EOF
 prefix=$prefix
 includedir=\${prefix}/include
 libdir=\${prefix}/lib
 
-Name: hearth
+Name: $1
 Description: One shared address space for the processes of an MPI job
 Version: $version
 Cflags: -I\${includedir}
-Libs: -L\${libdir} -Wl,-rpath,\${libdir} -lhearth
-Libs.private: -lhwloc -lpthread -lmpi
+Libs: -L\${libdir} -Wl,-rpath,\${libdir} $2-lhearth
+Libs.private: -lhwloc -lpthread -ldl -lmpi
 EOF
+}
+describe hearth "-Wl,--push-state,--no-as-needed -lhearth_wrap -Wl,--pop-state "
+describe hearth-no-wrap ""
 
-cat >"$to/bin/hearthcc" <<EOF
-#!/bin/sh
-# mpicc with what Hearth needs. \`hearthcc --showme\` prints the command.
-exec ${MPICC:-mpicc} -I"$prefix/include" "\$@" -L"$prefix/lib" -Wl,-rpath,"$prefix/lib" -lhearth
-EOF
+sed -e "s|@PREFIX@|$prefix|" -e "s|@MPICC@|${MPICC:-mpicc}|" .ci/hearthcc.in >"$to/bin/hearthcc"
 chmod 755 "$to/bin/hearthcc"
 echo "installed in $to"

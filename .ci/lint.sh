@@ -10,7 +10,7 @@ complain() {
 
 # The form of the sources.
 if command -v clang-format >/dev/null 2>&1; then
-    for file in include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] apps/*.[ch] bench/*.[ch]; do
+    for file in include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] apps/*.[ch] bench/*.[ch] bench/*/*.[ch]; do
         [ -e "$file" ] || continue
         clang-format "$file" | cmp -s - "$file" || complain "$file is not formatted (make format)"
     done
@@ -45,6 +45,21 @@ if [ -e "$build/libhearth.so" ]; then
     [ -z "$exported" ] || complain "libhearth.so exports $(echo $exported)"
 fi
 
+# What the wrappers export, and how the library itself calls MPI (net/mpi.h).
+if [ -e "$build/libhearth_wrap.so" ]; then
+    exported=$(nm -D --defined-only "$build/libhearth_wrap.so" | awk '{print $3}' | grep '^hth_')
+    [ -z "$exported" ] || complain "libhearth_wrap.so exports $(echo $exported)"
+    missing=$(awk '/^[A-Z]/ {sub(/\(.*/, ""); n = split($0, name, "|"); for (i = 1; i <= n; i++) print "MPI_" name[i]}' src/wrap/calls.table |
+        while read -r name; do
+            nm -D --defined-only "$build/libhearth_wrap.so" | grep -qw "$name" || echo "$name"
+        done)
+    [ -z "$missing" ] || complain "libhearth_wrap.so lacks $(echo $missing)"
+fi
+if [ -e "$build/libhearth.o" ]; then
+    called=$(nm -u "$build/libhearth.o" | awk '$2 ~ /^MPI_[A-Z][a-z]/ {print $2}')
+    [ -z "$called" ] || complain "the library calls $(echo $called), not PMPI_..."
+fi
+
 # Only net/ and sync.c know MPI; only vm/ and fault.c know mappings and signals; only topology.c hwloc.
 for file in $(grep -lE '\bMPI_[A-Z]' src/*.c src/protocol/* src/vm/*); do
     case $file in src/life.c) ;; *) grep -qE '^[^/*"]*\bMPI_[A-Z][a-z]+\(' "$file" && complain "$file calls MPI" ;; esac
@@ -57,7 +72,7 @@ for file in $(grep -l 'hwloc\.h' src/*.c src/*/*.c); do
 done
 
 # Sizes: a file that is longer than this is two files.
-for file in src/*.[ch] src/*/*.[ch] tests/*/*.[ch] apps/*.[ch] bench/*.[ch]; do
+for file in src/*.[ch] src/*/*.[ch] tests/*/*.[ch] apps/*.[ch] bench/*.[ch] bench/*/*.[ch]; do
     [ -e "$file" ] || continue
     lines=$(wc -l <"$file")
     [ "$lines" -le 520 ] || complain "$file has $lines lines"

@@ -9,26 +9,14 @@
  * - a plain C11 flag: both spin on the page itself, which one may do here.
  *
  * Run with two PEs. */
-#include <hearth.h>
-#include <hearth_mpi.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "bench.h"
+#include "pair.h"
 
 #define PAGE  4096
 #define REPS  9
 #define TURNS 400
-
-static int me;
-
-static void check(int rc, const char *what)
-{
-    if (rc != 0) {
-        fprintf(stderr, "%s: %s\n", what, hearth_error_message());
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    }
-}
 
 static double mpi_ping_pong(void)
 {
@@ -114,16 +102,7 @@ static double flag(_Atomic int *turn)
 
 int main(int argc, char **argv)
 {
-    int level, n;
-    setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
-    MPI_Comm_rank(MPI_COMM_WORLD, &me);
-    MPI_Comm_size(MPI_COMM_WORLD, &n);
-    if (n != 2) {
-        fprintf(stderr, "ownership: run it with 2 PEs, not %d\n", n);
-        MPI_Abort(MPI_COMM_WORLD, 2);
-    }
-    check(hearth_init_comm(MPI_COMM_WORLD), "hearth_init_comm");
+    start(&argc, &argv, 2, 2);
     struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
     struct hearth_region *region;
     attr.consistency = HEARTH_SEQUENTIAL;
@@ -150,7 +129,6 @@ int main(int argc, char **argv)
         bench_print(&spin, &mpi);
         printf("the very first hand-over from a PE that computes: %.1f us\n", first_us);
     }
-    check(hearth_finalize(), "hearth_finalize");
-    MPI_Finalize();
+    stop();
     return 0;
 }

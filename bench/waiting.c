@@ -10,8 +10,6 @@
  *
  * With 4 PEs: barriers, beside bare ones of MPI's that wait in other ways. */
 #include <dirent.h>
-#include <hearth.h>
-#include <hearth_mpi.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,22 +17,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "pair.h"
 
 #define REPS     9
 #define WORK     60000000u
 #define PAGE     4096
 #define BARRIERS 200
-
-static int me, n_pes;
-
-static void check(int rc, const char *what)
-{
-    if (rc != 0) {
-        fprintf(stderr, "%s: %s\n", what, hearth_error_message());
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    }
-}
 
 /* --- CPU time --- */
 
@@ -79,9 +67,9 @@ static double progress_cpu_us(void)
 
 /* --- who waits, and what for --- */
 
-enum kind { ASLEEP, BARRIER, LOCK, FAULT, KINDS };
-static const char *const names[KINDS] = {"asleep, outside of the library", "in a barrier",
-                                         "for a lock", "in a fault"};
+enum waiters { ASLEEP, BARRIER, LOCK, FAULT, WAITERS };
+static const char *const names[WAITERS] = {"asleep, outside of the library", "in a barrier",
+                                           "for a lock", "in a fault"};
 
 struct shared {
     struct hearth_lock lock;
@@ -89,7 +77,7 @@ struct shared {
 };
 
 static struct results {
-    struct bench wall[KINDS], cpu[KINDS], idle;
+    struct bench wall[WAITERS], cpu[WAITERS], idle;
 } results;
 
 static double compute(void)
@@ -119,7 +107,7 @@ static void wait_stopped(int pid)
     }
 }
 
-static void wait_as(enum kind kind, struct shared *shared, volatile char *page)
+static void wait_as(enum waiters kind, struct shared *shared, volatile char *page)
 {
     switch (kind) {
     case ASLEEP:
@@ -133,7 +121,7 @@ static void wait_as(enum kind kind, struct shared *shared, volatile char *page)
         (void)*page;
         break;
     case BARRIER:
-    case KINDS:
+    case WAITERS:
         break;
     }
 }
@@ -144,7 +132,7 @@ static double share(double cpu_us, double since_us)
     return 100 * cpu_us / (bench_now_us() - since_us);
 }
 
-static void one_round(enum kind kind, struct shared *shared, volatile char *page)
+static void one_round(enum waiters kind, struct shared *shared, volatile char *page)
 {
     double wall = 0, burnt = 0, idle = 0;
     int pid = shared->pid_of_4;
@@ -207,8 +195,9 @@ static void waiting(void)
     }
     check(hearth_barrier_all(), "barrier");
     for (int rep = 0; rep < REPS; rep++) {
-        for (int i = 0; i < KINDS; i++) { /* to and fro, lest the order matter */
-            one_round((enum kind)(rep % 2 == 0 ? i : KINDS - 1 - i), shared, pages + rep * PAGE);
+        for (int i = 0; i < WAITERS; i++) { /* to and fro, lest the order matter */
+            one_round((enum waiters)(rep % 2 == 0 ? i : WAITERS - 1 - i), shared,
+                      pages + rep * PAGE);
         }
     }
     if (me != 0) {
@@ -217,16 +206,22 @@ static void waiting(void)
     printf("2 PEs compute, 2 others wait; ms of the computing, %d repetitions\n"
            "%-44s %9s %9s %9s %8s\n",
            REPS, "the others are", "min", "median", "max", "ratio");
-    for (enum kind kind = ASLEEP; kind < KINDS; kind++) {
+    for (enum waiters kind = ASLEEP; kind < WAITERS; kind++) {
         results.wall[kind].name = names[kind];
+        results.wall[kind].work = "waiting, time of the others";
+        results.wall[kind].unit = "ms";
         bench_print(&results.wall[kind], kind == ASLEEP ? NULL : &results.wall[ASLEEP]);
     }
     printf("CPU time of a waiting PE, per cent of a core, all its threads (the worse of two)\n");
-    for (enum kind kind = ASLEEP; kind < KINDS; kind++) {
+    for (enum waiters kind = ASLEEP; kind < WAITERS; kind++) {
         results.cpu[kind].name = names[kind];
+        results.cpu[kind].work = "waiting, CPU time";
+        results.cpu[kind].unit = "% of a core";
         bench_print(&results.cpu[kind], NULL);
     }
     results.idle.name = "of this, the idle progress thread";
+    results.idle.work = "waiting, CPU time";
+    results.idle.unit = "% of a core";
     bench_print(&results.idle, NULL);
 }
 
@@ -285,6 +280,9 @@ static void policies(void)
         return;
     }
     struct bench *best = &us[0];
+    for (enum policy policy = BLOCK; policy < POLICIES; policy++) {
+        us[policy].work = "barrier, more PEs than cores";
+    }
     for (enum policy policy = BLOCK; policy < HEARTH; policy++) {
         best = bench_median(&us[policy]) < bench_median(best) ? &us[policy] : best;
     }
@@ -297,18 +295,12 @@ static void policies(void)
 
 int main(int argc, char **argv)
 {
-    int level;
-    setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
-    MPI_Comm_rank(MPI_COMM_WORLD, &me);
-    MPI_Comm_size(MPI_COMM_WORLD, &n_pes);
-    check(hearth_init_comm(MPI_COMM_WORLD), "hearth_init_comm");
+    start(&argc, &argv, 1, 0);
     if (n_pes == 5) {
         waiting();
     } else {
         policies();
     }
-    check(hearth_finalize(), "hearth_finalize");
-    MPI_Finalize();
+    stop();
     return 0;
 }

@@ -38,8 +38,10 @@
  * - All calls may be made from any thread unless they are collective. Barrier, lock and fence calls
  *   act for the whole PE.
  * - Between hearth_init() and hearth_finalize() only, except where the call says otherwise.
- * - Not yet supported: passing shared memory to MPI calls or to system calls such as read(2). Copy
- *   through private memory. Signal handlers must not touch shared memory.
+ * - Neither the kernel nor MPI takes Hearth's page faults. MPI calls and read(2), write(2) and the
+ *   like take shared buffers if the program is linked with libhearth_wrap, as hearthcc and
+ * pkg-config do (docs/mpi-and-io.md lists the calls); before others, see hearth_touch(). Signal
+ * handlers must not touch shared memory.
  */
 #ifndef HEARTH_H
 #define HEARTH_H
@@ -58,13 +60,14 @@ extern "C" {
 /** What can go wrong. Values are stable. */
 enum hearth_err {
     HEARTH_OK = 0,
-    HEARTH_EINVAL = -1,  /**< an argument is NULL, out of range or of the wrong kind */
-    HEARTH_ENOMEM = -2,  /**< a region, the heap, a lock table or the machine is full */
-    HEARTH_ENOTSUP = -3, /**< a combination that cannot work, or not in this version */
-    HEARTH_ESTATE = -4,  /**< before hearth_init(), after hearth_finalize(), or initialised twice */
-    HEARTH_EMPI = -5,    /**< an MPI call failed; the message has MPI's own words */
+    HEARTH_EINVAL = -1,    /**< an argument is NULL, out of range or of the wrong kind */
+    HEARTH_ENOMEM = -2,    /**< a region, the heap, a lock table or the machine is full */
+    HEARTH_ENOTSUP = -3,   /**< a combination that cannot work, or not in this version */
+    HEARTH_ESTATE = -4,    /**< before hearth_init(), after hearth_finalize(), or initialised twice;
+                                a page that has no home yet */
+    HEARTH_EMPI = -5,      /**< an MPI call failed; the message has MPI's own words */
     HEARTH_EMISMATCH = -6, /**< PEs called a collective with different arguments */
-    HEARTH_EBUSY = -7,     /**< lock held by somebody else */
+    HEARTH_EBUSY = -7,     /**< a lock is held, an object waited for, a semaphore empty */
     HEARTH_EDEADLK = -8,   /**< this thread already holds the lock */
     HEARTH_EPERM = -9,     /**< this PE does not hold the lock */
     HEARTH_EADDR = -10,    /**< the pointer is not the start of (or not in) such an allocation */
@@ -88,10 +91,18 @@ enum hearth_consistency { HEARTH_RELEASE, HEARTH_SEQUENTIAL };
  * BLOCK: an allocation of at least one page a PE starts on a page, and PE i is home to the i-th of
  * n equal contiguous shares (in pages; page k of P belongs to the PE i for which
  * floor(i*P/n) <= k < floor((i+1)*P/n)). CYCLIC: it starts on a page, and pages are dealt
- * round-robin. FIXED: all pages live at home_pe. Under BLOCK and CYCLIC, allocations smaller than
- * one page a PE are packed together and the pages that they fill are dealt round-robin.
+ * round-robin. FIXED: all pages live at home_pe. FIRST_TOUCH: it starts on a page, and each page
+ * lives at the PE that reads or writes it first, so a program that initialises in parallel what it
+ * then uses in parallel has its data where it is used; the first touch of a page costs each PE two
+ * atomics more. Under all but FIXED, allocations smaller than one page a PE are packed together and
+ * the pages that they fill are dealt round-robin. hearth_place() moves pages by hand.
  */
-enum hearth_placement { HEARTH_HOME_BLOCK, HEARTH_HOME_CYCLIC, HEARTH_HOME_FIXED };
+enum hearth_placement {
+    HEARTH_HOME_BLOCK,
+    HEARTH_HOME_CYCLIC,
+    HEARTH_HOME_FIXED,
+    HEARTH_HOME_FIRST_TOUCH
+};
 
 struct hearth_region; /* opaque */
 
@@ -151,8 +162,9 @@ int hearth_n_pes(void);
  * Create a region. Collective; a barrier.
  *
  * Costs address space, not memory: memory is used by pages that are touched, at their home and
- * where copies are. `bytes` (rounded up to pages) bounds the sum of collective allocations; beside
- * it each PE may have as much again in solo allocations.
+ * where copies are; HEARTH_CACHE_BYTES bounds what a PE's copies use. `bytes` (rounded up to pages)
+ * bounds the sum of collective allocations; beside it each PE may have as much again in solo
+ * allocations.
  *
  * @param region_out  the handle, set only on success.
  * @param bytes       capacity, at least 1.
@@ -222,6 +234,25 @@ void *hearth_calloc(size_t count, size_t bytes);
 int hearth_free(void *ptr);
 
 /**
+ * Make one PE the home of the pages that `len` bytes from `ptr` on lie in; what is in them stays.
+ * For programs that know better than the region's placement who uses what. Collective; a full
+ * barrier, like hearth_barrier_all(), for all regions.
+ *
+ * While a PE is in this call, none of its threads may use these pages. Copies of pages that move
+ * are dropped; pages that live there already stay as they are, copies included. The pages at both
+ * ends belong to others' data too if the bytes do not begin and end on a page: where two calls meet
+ * in a page, the last one counts. It holds until the memory is freed. Costs a transfer of the pages
+ * that have been written; best called before there are any.
+ *
+ * @param ptr,len  within one collective allocation, len at least 1.
+ * @param pe       the new home.
+ * @return 0; HEARTH_EINVAL (len is 0, no such PE); HEARTH_EADDR (not within one live collective
+ *         allocation: solo memory stays with the PE that allocated it); HEARTH_ENOMEM;
+ *         HEARTH_EMISMATCH. After an error nothing has changed on any PE.
+ */
+int hearth_place(void *ptr, size_t len, int pe);
+
+/**
  * Allocate by one PE alone; no communication. The pointer is valid on every PE, so linked
  * structures pass by reference. The pages' home is the PE that allocates. Thread-safe.
  *
@@ -239,6 +270,46 @@ void *hearth_solo_malloc(struct hearth_region *region, size_t bytes);
  * @return 0; HEARTH_EADDR (freed twice, not the start of a solo allocation, not ours).
  */
 int hearth_solo_free(void *ptr);
+
+/** What a program knows of its next accesses, for hearth_advise(). */
+enum hearth_advice {
+    HEARTH_WILL_READ = 1,      /**< bring the pages here */
+    HEARTH_WILL_WRITE = 2,     /**< bring them here and let them be written without a fault */
+    HEARTH_WILL_OVERWRITE = 4, /**< let them be written without bringing them here: see below */
+    HEARTH_DONT_NEED = 8       /**< let copies go, as if they had never been here */
+};
+
+/**
+ * Say what will be done with memory next, in the manner of madvise(2). By any PE, not collective,
+ * any thread; neither acquire nor release. But for HEARTH_WILL_OVERWRITE it changes nothing that a
+ * program can observe except time: it may be given wrongly, and for memory that others are writing.
+ *
+ * HEARTH_WILL_READ fetches all pages of the range that are not here, many at a time, where single
+ * misses would fetch one after the other. What comes is as fresh as what a miss would bring now: an
+ * acquire still drops it if somebody has written it. HEARTH_WILL_WRITE does that (WILL_READ may be
+ * given with it) and prepares the pages for writing, at the price of comparing each at the next
+ * release, whether it was written or not.
+ *
+ * HEARTH_WILL_OVERWRITE counts as a write of unspecified values to every byte of the range, by the
+ * calling thread, at the time of the call. So the same rules apply as to any write: no other PE
+ * may read or write these bytes unless synchronisation orders it. A program that then writes all of
+ * them before its next release has lost nothing, and pages that lie wholly in the range need not be
+ * fetched; one that does not finds in each byte that it left out either what it had written there,
+ * or zero, or a value that the byte had at some time: which, and whether all PEs find the same one
+ * before it is written again, is not specified. Bytes outside of the range are safe. Fetches are
+ * saved under write-invalidate with release consistency; elsewhere it is HEARTH_WILL_WRITE.
+ *
+ * HEARTH_DONT_NEED gives up copies of pages that lie wholly in the range, and sends what this PE
+ * has written on them home first. The home's own pages stay, and so does every byte.
+ *
+ * In a HEARTH_SEQUENTIAL region pages are brought one after another.
+ *
+ * @param ptr,len  any bytes of allocations of one region; 0 bytes: nothing happens.
+ * @param advice   one enum hearth_advice, or HEARTH_WILL_READ | HEARTH_WILL_WRITE.
+ * @return 0; HEARTH_EINVAL (no advice, an unknown bit, a contradiction); HEARTH_EADDR (not shared
+ *         memory, or some of it is in no allocation; then nothing was done).
+ */
+int hearth_advise(const void *ptr, size_t len, unsigned advice);
 
 /* ------------------------------------------------------------------------------------------ */
 /* Synchronisation                                                                            */
@@ -316,10 +387,130 @@ int hearth_counter_store(const struct hearth_counter *counter, int64_t value);
 /** Destroy and set this handle to 0. By any one PE, when no other uses it any more. */
 int hearth_counter_destroy(struct hearth_counter *counter);
 
+/**
+ * A barrier of some: whoever waits goes on when n have come, whichever PEs and threads they are;
+ * then it starts anew. A handle, like struct hearth_lock; copies are the same barrier, and all must
+ * say the same n. A release before and an acquire after. Thread-safe.
+ */
+struct hearth_barrier {
+    uint64_t handle; /**< 0: not initialised */
+    uint32_t n;      /**< how many arrivals it waits for */
+};
+
+/** Make a barrier, homed at this PE. By one PE alone, no communication.
+ *  @return 0; HEARTH_EINVAL (NULL, n is 0); HEARTH_ENOMEM (65,536 barriers, condition variables and
+ *          semaphores together a PE). */
+int hearth_barrier_init(struct hearth_barrier *barrier, uint32_t n);
+
+/** Do a release, wait until n have come, this call included, and do an acquire.
+ *  @return 0; HEARTH_EINVAL (NULL, not a barrier, destroyed, n is 0). */
+int hearth_barrier_wait(const struct hearth_barrier *barrier);
+
+/** Destroy and set this handle to 0. By any one PE, when no other will use it any more; one whose
+ *  wait is over may, though others are still on their way out.
+ *  @return 0; HEARTH_EINVAL; HEARTH_EBUSY (somebody waits). */
+int hearth_barrier_destroy(struct hearth_barrier *barrier);
+
+/**
+ * A condition variable, used with a lock as in POSIX. A handle, like struct hearth_lock. First
+ * come, first served. After a wake-up the lock is taken anew, and others may have had it before: so
+ * wait in a loop, `while (!condition) hearth_cond_wait(&cond, &lock)`. What is written with the
+ * lock held is seen by who holds it next: acquire and release are the lock's. Thread-safe.
+ */
+struct hearth_cond {
+    uint64_t handle; /**< 0: not initialised */
+};
+
+/** Make a condition variable, homed at this PE. By one PE alone, no communication.
+ *  @return 0; HEARTH_EINVAL; HEARTH_ENOMEM (as hearth_barrier_init()). */
+int hearth_cond_init(struct hearth_cond *cond);
+
+/**
+ * Release the lock, wait for a signal or broadcast that is later, and acquire the lock again. Who
+ * signals with the lock held, or after having held it, is later than who waited before.
+ *
+ * @return 0; HEARTH_EINVAL (NULL, not a condition variable or lock, destroyed); HEARTH_EPERM (this
+ *         PE does not hold the lock). After an error the lock is as it was, unless it was destroyed
+ *         meanwhile.
+ */
+int hearth_cond_wait(const struct hearth_cond *cond, const struct hearth_lock *lock);
+
+/** Wake the one who has waited longest, if anybody waits: a signal is not remembered. Neither
+ *  acquire nor release. With the lock held or not. @return 0 or HEARTH_EINVAL. */
+int hearth_cond_signal(const struct hearth_cond *cond);
+
+/** Wake all who wait. As hearth_cond_signal(). */
+int hearth_cond_broadcast(const struct hearth_cond *cond);
+
+/** Destroy and set this handle to 0. By any one PE, when no other will use it any more.
+ *  @return 0; HEARTH_EINVAL; HEARTH_EBUSY (somebody waits). */
+int hearth_cond_destroy(struct hearth_cond *cond);
+
+/**
+ * A counting semaphore: a number of permits, which remembers a post that comes before the wait. A
+ * handle, like struct hearth_lock. First come, first served. A post is a release and a wait an
+ * acquire: who goes on sees what was written before the post that let it. Thread-safe.
+ */
+struct hearth_sema {
+    uint64_t handle; /**< 0: not initialised */
+};
+
+/** The most permits that a semaphore has. */
+#define HEARTH_SEMA_MAX 0x7fffffffu
+
+/** Make a semaphore with some permits, homed at this PE. By one PE alone, no communication.
+ *  @return 0; HEARTH_EINVAL (NULL, more than HEARTH_SEMA_MAX); HEARTH_ENOMEM (as
+ *          hearth_barrier_init()). */
+int hearth_sema_init(struct hearth_sema *sema, uint32_t permits);
+
+/** Do a release, then add a permit, or let the one go on who has waited longest.
+ *  @return 0; HEARTH_EINVAL (also: it has HEARTH_SEMA_MAX permits). */
+int hearth_sema_post(const struct hearth_sema *sema);
+
+/** Wait for a permit, take it, and do an acquire. @return 0 or HEARTH_EINVAL. */
+int hearth_sema_wait(const struct hearth_sema *sema);
+
+/** As hearth_sema_wait(), but returns HEARTH_EBUSY at once if there is no permit. */
+int hearth_sema_try(const struct hearth_sema *sema);
+
+/** Destroy and set this handle to 0. By any one PE, when no other will use it any more.
+ *  @return 0; HEARTH_EINVAL; HEARTH_EBUSY (somebody waits). */
+int hearth_sema_destroy(struct hearth_sema *sema);
+
+/* ------------------------------------------------------------------------------------------ */
+/* Calls that cannot fault                                                                    */
+
+/** What hearth_touch() makes memory ready for. */
+#define HEARTH_TOUCH_READ  1u
+#define HEARTH_TOUCH_WRITE 2u
+
+/**
+ * Make memory accessible to this PE, as loads and stores to each page would, but that no byte
+ * changes: for calls that are handed shared memory and cannot take a page fault, such as system
+ * calls that libhearth_wrap does not know. Thread-safe.
+ *
+ * How long it stays so: in release-consistent regions until this PE next releases (pages that were
+ * made writable can then be read only) or acquires (copies may be dropped), whichever thread does
+ * it. In HEARTH_SEQUENTIAL regions until another PE uses the page, which may be at once. So where
+ * other threads synchronise, or the region is sequential, be ready for EFAULT: touch again and
+ * repeat a call that can be repeated, or copy through private memory, which always works.
+ *
+ * @param access  HEARTH_TOUCH_READ, HEARTH_TOUCH_WRITE or both.
+ * @return 0, also for private memory and len 0; HEARTH_EINVAL (access); HEARTH_EADDR (not within
+ *         the allocations of one region).
+ */
+int hearth_touch(const void *ptr, size_t len, unsigned access);
+
 /* ------------------------------------------------------------------------------------------ */
 /* Facts                                                                                      */
 
-/** The home of the page that ptr points into, a PE; or HEARTH_EADDR if it is in no allocation. */
+/**
+ * The home of the page that ptr points into, a PE. With HEARTH_HOME_FIRST_TOUCH and a page that
+ * this PE has not touched, one atomic at another PE; it is not a touch.
+ *
+ * @return the PE; HEARTH_EADDR if ptr is in no allocation; HEARTH_ESTATE if nobody has touched the
+ *         page yet, and it is to live where it is touched first.
+ */
 int hearth_home(const void *ptr);
 
 /**
@@ -346,6 +537,10 @@ struct hearth_stats {
     uint64_t messages;      /**< active messages sent */
     uint64_t releases;      /**< releases that found something to do */
     uint64_t acquires;      /**< acquires that found something to do */
+    uint64_t evictions;     /**< pages whose memory was given back, for HEARTH_CACHE_BYTES mostly */
+    uint64_t pages_ahead;   /**< of the pages fetched: before they were touched */
+    uint64_t ahead_unused;  /**< times that the last page of those fetched together was dropped
+                                 without having been touched */
 };
 
 /**

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "pool.h"
 #include "protocol/coherence.h"
+#include "spin.h"
 
 struct alarm {
     uint64_t at_ns, page;
@@ -25,15 +26,13 @@ static _Atomic uint32_t n_set;            /* = n_alarms: so that a poll with non
 
 static void enter(void)
 {
-    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {
-        sched_yield();
-    }
+    hth_spin_lock(&lock);
 }
 
 static void leave(void)
 {
     atomic_store_explicit(&n_set, n_alarms, memory_order_relaxed);
-    atomic_flag_clear_explicit(&lock, memory_order_release);
+    hth_spin_unlock(&lock);
 }
 
 uint64_t hth_alarm_now_ns(void)
@@ -100,11 +99,10 @@ uint64_t hth_alarm_next_ns(void)
     return next == UINT64_MAX ? next : next > now ? next - now : 0;
 }
 
-int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
+void hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
 {
-    int n = (int)atomic_load_explicit(&n_set, memory_order_relaxed);
-    if (n == 0) {
-        return 0;
+    if (atomic_load_explicit(&n_set, memory_order_relaxed) == 0) {
+        return;
     }
     uint64_t now = hth_alarm_now_ns();
     for (uint32_t i = 0;;) {
@@ -121,7 +119,7 @@ int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page))
         }
         leave();
         if (!found) {
-            return n;
+            return;
         }
         ring(due.region, due.page); /* without the lock: it may set another */
         enter();

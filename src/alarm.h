@@ -7,9 +7,8 @@
 
 /* Any context. `ring` is then called with these by hth_alarm_poll, once. */
 void hth_alarm_set(uint64_t at_ns, uint32_t region, uint64_t page);
-/* Ring those that are due. Returns how many alarms are set, those included: a caller with any must
- * not go to sleep for long. */
-int hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page));
+/* Ring those that are due. */
+void hth_alarm_poll(void (*ring)(uint32_t region, uint64_t page));
 /* How long until the next one is due; UINT64_MAX: none is set. */
 uint64_t hth_alarm_next_ns(void);
 /* Forget those of a region. On return none of it rings: before the region goes, or its number is

@@ -4,6 +4,8 @@
 #include <hearth.h>
 #include <string.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "api.h"
 #include "ask.h"
@@ -11,23 +13,15 @@
 #include "log.h"
 #include "memory.h"
 #include "net/comm.h"
+#include "protocol/claim.h"
 #include "region.h"
 
-/* A fingerprint of a collective call: all PEs must make the same. FNV-1a. */
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        hash = (hash ^ (value >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
-enum collective_call { CREATE = 1, DESTROY, MALLOC, FREE, SET_PROTOCOL };
+enum collective_call { CREATE = 1, DESTROY, MALLOC, FREE, SET_PROTOCOL, PLACE };
 
 static int agree(const char *call, enum collective_call which, uint64_t a, uint64_t b)
 {
-    uint64_t hash = mix(mix(mix(UINT64_C(0xcbf29ce484222325), which), a), b);
-    return hth_comm_agree(hash) == HEARTH_OK
+    uint64_t said[3] = {which, a, b}; /* all PEs must say the same */
+    return hth_comm_agree(XXH64(said, sizeof said, 0)) == HEARTH_OK
                ? HEARTH_OK
                : hth_error(HEARTH_EMISMATCH,
                            "%s: collective, but the PEs called it with different arguments (this "
@@ -95,7 +89,7 @@ static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
     }
     if ((unsigned)attr->protocol > HEARTH_WRITE_UPDATE ||
         (unsigned)attr->consistency > HEARTH_SEQUENTIAL ||
-        (unsigned)attr->placement > HEARTH_HOME_FIXED) {
+        (unsigned)attr->placement > HEARTH_HOME_FIRST_TOUCH) {
         return hth_error(HEARTH_EINVAL,
                          "hearth_region_create: protocol %d, consistency %d or placement %d is not "
                          "one of the enumerated values; begin with HEARTH_REGION_ATTR_DEFAULT",
@@ -121,11 +115,13 @@ static int check_attr(const struct hearth_region_attr *attr, uint64_t bytes)
 /* Everything about the request that must be alike. */
 static uint64_t fingerprint(const struct hearth_region_attr *attr, bool out)
 {
-    uint64_t hash = mix(0, out);
-    hash = mix(hash, (uint64_t)attr->protocol << 32 | (uint64_t)attr->consistency << 16 |
-                         (uint64_t)attr->placement);
-    hash = mix(hash, (uint64_t)(int64_t)attr->home_pe);
-    return mix(hash, attr->page_bytes);
+    uint64_t said[] = {out,
+                       attr->protocol,
+                       attr->consistency,
+                       attr->placement,
+                       (uint64_t)(int64_t)attr->home_pe,
+                       attr->page_bytes};
+    return XXH64(said, sizeof said, 0);
 }
 
 static int create(struct hearth_region **region_out, uint64_t bytes,
@@ -191,6 +187,7 @@ int hearth_region_destroy(struct hearth_region *region)
         rc = hth_error(HEARTH_EINVAL, "hearth_region_destroy: the default region stays");
     }
     if (rc == HEARTH_OK) {
+        hth_coherence_pin(&hth_job.coherence, &region->core, 0, region->core.n_pages);
         hth_full_barrier();
         hth_region_end(region);
         hth_comm_barrier();
@@ -222,8 +219,12 @@ static int set_protocol(struct hearth_region *region, enum hearth_protocol proto
         rc = check_supported(call, protocol, consistency);
     }
     if (rc == HEARTH_OK) {
+        bool changes = region->attr.protocol != protocol || region->attr.consistency != consistency;
+        if (changes) {
+            hth_coherence_pin(&hth_job.coherence, &region->core, 0, region->core.n_pages);
+        }
         hth_full_barrier();
-        if (region->attr.protocol != protocol || region->attr.consistency != consistency) {
+        if (changes) {
             hth_region_change(region, protocol, consistency);
         }
     }
@@ -287,11 +288,6 @@ void *hearth_calloc(size_t count, size_t bytes)
     return collective_malloc("hearth_calloc", hth_job.heap, total);
 }
 
-static struct hearth_region *region_of(const void *ptr)
-{
-    return hth_vm_has(ptr) ? hth_region_at(ptr) : NULL;
-}
-
 static int not_allocated(const char *call, const char *kind, const void *ptr)
 {
     return hth_error(HEARTH_EADDR,
@@ -309,7 +305,7 @@ int hearth_free(void *ptr)
     hth_enter();
     rc = agree("hearth_free", FREE, (uint64_t)(uintptr_t)ptr, 0);
     if (rc == HEARTH_OK && ptr != NULL) {
-        struct hearth_region *region = region_of(ptr);
+        struct hearth_region *region = hth_region_of(ptr);
         struct hth_block block;
         if (region == NULL ||
             hth_heap_find(region->heap, (uint64_t)((uint8_t *)ptr - hth_region_base(region)),
@@ -347,6 +343,54 @@ void *hearth_solo_malloc(struct hearth_region *region, size_t bytes)
     return memory;
 }
 
+/* Arguments are the same on all PEs, and so is the answer but for memory that is out. */
+static int place(void *ptr, size_t len, int pe)
+{
+    static const char call[] = "hearth_place";
+    struct hearth_region *region = hth_region_of(ptr);
+    uint64_t offset = region != NULL ? (uint64_t)((uint8_t *)ptr - hth_region_base(region)) : 0;
+    if (len == 0 || pe < 0 || pe >= hth_comm_n_pes()) {
+        return hth_error(HEARTH_EINVAL, "%s: %zu bytes at PE %d; at least 1 byte, and PEs 0 to %d",
+                         call, len, pe, hth_comm_n_pes() - 1);
+    }
+    if (region == NULL || !hth_heap_covers(region->heap, offset, len)) {
+        return hth_error(HEARTH_EADDR,
+                         "%s: %zu bytes at %p are not within one live collective allocation", call,
+                         len, ptr);
+    }
+    int mine = hth_homes_make_room(&region->homes);
+    if (mine != HEARTH_OK) {
+        hth_error(mine, "%s: no memory for the list of placed pages", call);
+    }
+    if (hth_comm_min(mine) != HEARTH_OK) {
+        return mine != HEARTH_OK
+                   ? mine
+                   : hth_error(HEARTH_ENOMEM, "%s: another PE is out of memory", call);
+    }
+    uint64_t page_bytes = region->core.page_bytes, first_page = offset / page_bytes;
+    uint64_t n_pages = (offset + len - 1) / page_bytes + 1 - first_page;
+    hth_coherence_pin(&hth_job.coherence, &region->core, first_page, n_pages);
+    hth_full_barrier();
+    hth_region_place(region, first_page, n_pages, pe);
+    return HEARTH_OK;
+}
+
+int hearth_place(void *ptr, size_t len, int pe)
+{
+    int rc = hth_check_up("hearth_place");
+    if (rc != HEARTH_OK) {
+        return rc;
+    }
+    hth_enter();
+    uint64_t said[] = {len, (uint64_t)(int64_t)pe};
+    rc = agree("hearth_place", PLACE, (uint64_t)(uintptr_t)ptr, XXH64(said, sizeof said, 0));
+    if (rc == HEARTH_OK) {
+        rc = place(ptr, len, pe);
+    }
+    hth_leave();
+    return rc;
+}
+
 int hearth_solo_free(void *ptr)
 {
     int rc = hth_check_up("hearth_solo_free");
@@ -354,7 +398,7 @@ int hearth_solo_free(void *ptr)
         return rc;
     }
     hth_enter();
-    struct hearth_region *region = region_of(ptr);
+    struct hearth_region *region = hth_region_of(ptr);
     uint64_t offset = region != NULL ? (uint64_t)((uint8_t *)ptr - hth_region_base(region)) : 0;
     rc = region != NULL && offset >= region->collective_bytes ? hth_memory_solo_free(region, offset)
                                                               : HEARTH_EADDR;
@@ -369,7 +413,8 @@ int hearth_solo_free(void *ptr)
 static int find_page(const char *call, const void *ptr, struct hearth_region **region_out,
                      uint64_t *page_out)
 {
-    struct hearth_region *region = region_of(ptr);
+    ptr = hth_vm_canonical(ptr);
+    struct hearth_region *region = hth_region_of(ptr);
     int home = -1;
     if (region != NULL) {
         uint64_t offset = (uint64_t)((const uint8_t *)ptr - hth_region_base(region));
@@ -377,6 +422,17 @@ static int find_page(const char *call, const void *ptr, struct hearth_region **r
         home = hth_homes_lookup(&region->homes, *page_out);
     }
     *region_out = region;
+    if (home == HTH_HOME_OPEN) {
+        hth_enter();
+        home = hth_page_known_home(&region->core, *page_out);
+        home = home >= 0 ? home : hth_claim_read(NULL, &region->core, *page_out);
+        hth_leave();
+        return home >= 0 ? home
+                         : hth_error(HEARTH_ESTATE,
+                                     "%s: nobody has touched the page of %p yet, so it has no home "
+                                     "(HEARTH_HOME_FIRST_TOUCH)",
+                                     call, ptr);
+    }
     return home >= 0 ? home
                      : hth_error(HEARTH_EADDR, "%s: %p is in no allocation of a region", call, ptr);
 }

@@ -6,11 +6,14 @@
 /* 0, or HEARTH_ESTATE, noted, outside of hearth_init ... hearth_finalize. */
 int hth_check_up(const char *call);
 
+/* As hth_check_up, and HEARTH_EINVAL for NULL: of a lock, counter or other object. */
+int hth_check_handle(const char *call, const void *holder);
+
 /* What the calling thread is, or was last, in the library for: messages name it. Set by
  * hth_check_up and by faults. */
 struct hth_calling {
     const char *call;
-    const void *about; /* the lock or counter, or the address that faulted; NULL: nothing */
+    const void *about; /* the lock or other object, or the address that faulted; NULL: nothing */
 };
 extern _Thread_local struct hth_calling hth_calling;
 

@@ -5,6 +5,7 @@
 #include "api.h"
 #include "fault.h"
 #include "log.h"
+#include "progress.h"
 #include "net/comm.h"
 #include "region.h"
 #include "sync.h"
@@ -21,8 +22,10 @@ int hth_check_up(const char *call)
 
 void hth_full_barrier(void)
 {
+    hth_progress_promise();
     hth_coherence_release(&hth_job.coherence);
     hth_comm_barrier();
+    hth_progress_kept();
     hth_coherence_acquire(&hth_job.coherence);
 }
 
@@ -59,7 +62,7 @@ int hearth_release(void)
     return rc;
 }
 
-static int check_handle(const char *call, const void *holder)
+int hth_check_handle(const char *call, const void *holder)
 {
     int rc = hth_check_up(call);
     hth_calling.about = holder;
@@ -69,7 +72,7 @@ static int check_handle(const char *call, const void *holder)
 int hearth_lock_init(struct hearth_lock *lock)
 {
     uint64_t handle = 0;
-    int rc = check_handle("hearth_lock_init", lock);
+    int rc = hth_check_handle("hearth_lock_init", lock);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -84,7 +87,7 @@ int hearth_lock_init(struct hearth_lock *lock)
 
 int hearth_lock_acquire(const struct hearth_lock *lock)
 {
-    int rc = check_handle("hearth_lock_acquire", lock);
+    int rc = hth_check_handle("hearth_lock_acquire", lock);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -100,7 +103,7 @@ int hearth_lock_acquire(const struct hearth_lock *lock)
 
 int hearth_lock_try(const struct hearth_lock *lock)
 {
-    int rc = check_handle("hearth_lock_try", lock);
+    int rc = hth_check_handle("hearth_lock_try", lock);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -116,7 +119,7 @@ int hearth_lock_try(const struct hearth_lock *lock)
 
 int hearth_lock_release(const struct hearth_lock *lock)
 {
-    int rc = check_handle("hearth_lock_release", lock);
+    int rc = hth_check_handle("hearth_lock_release", lock);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -133,7 +136,7 @@ int hearth_lock_release(const struct hearth_lock *lock)
 
 int hearth_lock_destroy(struct hearth_lock *lock)
 {
-    int rc = check_handle("hearth_lock_destroy", lock);
+    int rc = hth_check_handle("hearth_lock_destroy", lock);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -150,7 +153,7 @@ int hearth_lock_destroy(struct hearth_lock *lock)
 int hearth_counter_init(struct hearth_counter *counter, int64_t value)
 {
     uint64_t handle = 0;
-    int rc = check_handle("hearth_counter_init", counter);
+    int rc = hth_check_handle("hearth_counter_init", counter);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -165,7 +168,7 @@ int hearth_counter_init(struct hearth_counter *counter, int64_t value)
 
 int64_t hearth_counter_fetch_add(const struct hearth_counter *counter, int64_t addend)
 {
-    if (check_handle("hearth_counter_fetch_add", counter) != HEARTH_OK) {
+    if (hth_check_handle("hearth_counter_fetch_add", counter) != HEARTH_OK) {
         return HEARTH_COUNTER_INVALID;
     }
     uint64_t handle = counter->handle;
@@ -178,7 +181,7 @@ int64_t hearth_counter_fetch_add(const struct hearth_counter *counter, int64_t a
 
 int64_t hearth_counter_load(const struct hearth_counter *counter)
 {
-    if (check_handle("hearth_counter_load", counter) != HEARTH_OK) {
+    if (hth_check_handle("hearth_counter_load", counter) != HEARTH_OK) {
         return HEARTH_COUNTER_INVALID;
     }
     uint64_t handle = counter->handle;
@@ -191,7 +194,7 @@ int64_t hearth_counter_load(const struct hearth_counter *counter)
 
 int hearth_counter_store(const struct hearth_counter *counter, int64_t value)
 {
-    int rc = check_handle("hearth_counter_store", counter);
+    int rc = hth_check_handle("hearth_counter_store", counter);
     if (rc != HEARTH_OK) {
         return rc;
     }
@@ -204,7 +207,7 @@ int hearth_counter_store(const struct hearth_counter *counter, int64_t value)
 
 int hearth_counter_destroy(struct hearth_counter *counter)
 {
-    int rc = check_handle("hearth_counter_destroy", counter);
+    int rc = hth_check_handle("hearth_counter_destroy", counter);
     if (rc != HEARTH_OK) {
         return rc;
     }

@@ -39,11 +39,11 @@ static hth_answerer answerers[HTH_QUESTIONS];
 static void on_question(int from, const void *message, size_t bytes)
 {
     const struct request *request = message;
-    struct answer *answer = hth_message_new();
+    struct answer *answer = hth_message_new(from);
     (void)bytes;
     answer->reply = request->reply;
     answer->value = answerers[request->question % HTH_QUESTIONS](request->a, request->b);
-    hth_message_send(from, HTH_MESSAGE_ANSWER, answer, sizeof *answer);
+    hth_message_answer(from, HTH_MESSAGE_ANSWER, answer, sizeof *answer);
 }
 
 static void leave_group(struct replies *group)
@@ -88,7 +88,7 @@ void hth_ask_on(enum hth_question question, hth_answerer answerer)
 static void send_question(int pe, enum hth_question question, uint64_t a, uint64_t b,
                           struct reply *reply)
 {
-    struct request *request = hth_message_new();
+    struct request *request = hth_message_new(pe);
     *request = (struct request){question, a, b, reply};
     hth_message_send(pe, HTH_MESSAGE_QUESTION, request, sizeof *request);
 }

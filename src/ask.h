@@ -11,6 +11,7 @@ enum hth_question {
     HTH_ASK_OWNER,     /* region, page: a PE */
     HTH_ASK_BEGUN,     /* how many collectives the PE has begun */
     HTH_ASK_HOLDS,     /* the handle of a lock: enum hth_holds */
+    HTH_ASK_OBJECT,    /* the handle of an object: hth_object_peek */
     HTH_QUESTIONS
 };
 

@@ -17,25 +17,32 @@ enum hth_progress_mode {
 enum hth_test_rma { HTH_TEST_RMA_NO, HTH_TEST_RMA_LATE, HTH_TEST_RMA_WRONG };
 enum hth_log_level { HTH_LOG_NONE, HTH_LOG_ERROR, HTH_LOG_WARN, HTH_LOG_INFO, HTH_LOG_DEBUG };
 
+enum hth_pager_choice { HTH_PAGER_AUTO, HTH_PAGER_MPROTECT, HTH_PAGER_USERFAULTFD };
 enum hth_rma { HTH_RMA_AUTO, HTH_RMA_WINDOW, HTH_RMA_RELAY };
 
 /* An override that was not given. */
 #define HTH_CONFIG_UNSET (-1)
 
 struct hth_config {
-    uint64_t heap_bytes;    /* capacity of the default region */
-    uint64_t reserve_bytes; /* of the address range; 0: as much as can be had */
-    uint64_t page_bytes;    /* overrides every region; 0: not */
-    int64_t protocol;       /* overrides every region; enum hearth_protocol or HTH_CONFIG_UNSET */
-    int64_t consistency;    /* likewise, enum hearth_consistency */
-    int64_t rma;            /* enum hth_rma */
-    int64_t progress;       /* enum hth_progress_mode */
-    int64_t node_pes;       /* PEs of a virtual node; 0: all that share the machine */
-    uint64_t watchdog;      /* seconds; 0: off */
-    int64_t stats;          /* print counters at hearth_finalize */
-    int64_t log;            /* enum hth_log_level */
-    uint64_t test_delay_us; /* messages are handled up to so much later */
-    int64_t test_rma;       /* enum hth_test_rma */
+    uint64_t heap_bytes;     /* capacity of the default region */
+    uint64_t reserve_bytes;  /* of the address range; 0: as much as can be had */
+    uint64_t page_bytes;     /* overrides every region; 0: not */
+    int64_t protocol;        /* overrides every region; enum hearth_protocol or HTH_CONFIG_UNSET */
+    int64_t consistency;     /* likewise, enum hearth_consistency */
+    uint64_t cache_bytes;    /* of copies; 0: no limit */
+    int64_t huge_pages;      /* ask for them */
+    int64_t placement;       /* of the default region; enum hearth_placement */
+    int64_t rma;             /* enum hth_rma */
+    int64_t progress;        /* enum hth_progress_mode */
+    int64_t pager;           /* enum hth_pager_choice */
+    uint64_t read_ahead;     /* bytes fetched at once, at most; 0: no read-ahead */
+    uint64_t shared_buffers; /* of 64 KiB, a PE, for messages within a machine */
+    int64_t node_pes;        /* PEs of a virtual node; 0: all that share the machine */
+    uint64_t watchdog;       /* seconds; 0: off */
+    int64_t stats;           /* print counters at hearth_finalize */
+    int64_t log;             /* enum hth_log_level */
+    uint64_t test_delay_us;  /* messages are handled up to so much later */
+    int64_t test_rma;        /* enum hth_test_rma */
 };
 
 /* Read the environment. 0, or HEARTH_EINVAL with the variable, its value and the accepted ones in

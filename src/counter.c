@@ -26,7 +26,7 @@ static bool alive(uint64_t generation, const struct hth_handle *counter)
 
 static int split_counter(uint64_t handle, struct hth_handle *out)
 {
-    if (hth_handle_split(handle, HTH_HANDLE_COUNTER, hth_comm_n_pes(), HTH_COUNTERS_MAX, out)) {
+    if (hth_sync_split(handle, HTH_HANDLE_COUNTER, HTH_COUNTERS_MAX, out)) {
         return HEARTH_OK;
     }
     return hth_error(
@@ -72,7 +72,7 @@ int hth_counter_create(int64_t value, uint64_t *handle_out)
     hth_sync_swap(me, counter_word(slot), (uint64_t)value);
     hth_sync_swap(me, counter_word(slot) + 1, generation);
     pthread_mutex_unlock(&counters.mutex);
-    *handle_out = hth_handle_make(HTH_HANDLE_COUNTER, me, (uint32_t)generation, slot);
+    *handle_out = hth_handle_make(HTH_HANDLE_COUNTER, hth_sync_maker(), (uint32_t)generation, slot);
     return HEARTH_OK;
 }
 

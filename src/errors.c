@@ -21,7 +21,7 @@ const char *hearth_strerror(int err)
     case HEARTH_EMISMATCH:
         return "PEs called a collective with different arguments";
     case HEARTH_EBUSY:
-        return "the lock is held by somebody else";
+        return "held or waited for by somebody else, or nothing there to take";
     case HEARTH_EDEADLK:
         return "this thread already holds the lock";
     case HEARTH_EPERM:

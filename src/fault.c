@@ -23,6 +23,7 @@
 #include "region.h"
 
 _Thread_local int hth_inside;
+_Thread_local bool hth_copying;
 
 static struct sigaction before_segv, before_bus;
 static _Atomic bool forked; /* we are a child: it has no shared memory */
@@ -107,7 +108,7 @@ static uintptr_t stack_pointer(const ucontext_t *context)
 static bool called_by_mpi(const ucontext_t *context)
 {
     uintptr_t pc = program_counter(context);
-    if (pc >= program.start && pc < program.end) {
+    if (hth_copying || (pc >= program.start && pc < program.end)) {
         return false;
     }
     if (in_mpi_text(pc)) {
@@ -209,15 +210,14 @@ static _Noreturn void die_unallocated(const struct hearth_region *region, const 
             past ? "is past the region's end" : "is in no allocation");
 }
 
-/* May the program use this page? The solo shares of other PEs cannot be checked from here. */
-static bool is_allocated(struct hearth_region *region, uint64_t page)
+bool hth_fault_is_allocated(struct hearth_region *region, uint64_t page)
 {
     const struct hth_homes *homes = &region->homes;
     if (__atomic_load_n(&region->core.pages[page].home_plus_1, __ATOMIC_RELAXED) != 0) {
         return true;
     }
     if (page < homes->collective_pages) {
-        return hth_homes_lookup(&region->homes, page) >= 0;
+        return hth_homes_lookup(&region->homes, page) != HTH_HOME_NONE;
     }
     uint64_t in_share = (page - homes->collective_pages) % homes->solo_pages;
     return in_share >= homes->solo_pages - region->solo_bytes / region->core.page_bytes;
@@ -227,7 +227,7 @@ static void serve(int signal_number, void *address, const ucontext_t *context)
 {
     struct hearth_region *region = hth_region_at(address);
     bool write = is_write(context, NULL);
-    if (signal_number == SIGBUS) {
+    if (signal_number != hth_vm_fault_signal()) { /* on_fault: SIGBUS, and mprotect */
         hth_die("%s %p: out of memory (SIGBUS): this machine has none left for a page", verb(write),
                 address);
     }
@@ -238,34 +238,49 @@ static void serve(int signal_number, void *address, const ucontext_t *context)
         (uint64_t)((uint8_t *)address - hth_region_base(region)) / region->core.page_bytes;
     write = is_write(context, &region->core.pages[page]);
     if (hth_inside > 0) {
-        hth_die("%s %p in region '%s' from within Hearth: most likely shared memory was passed to "
-                "an MPI call, which this version does not support. Copy it through private memory",
-                verb(write), address, region->name);
+        hth_die(
+            "%s %p in region '%s' from within Hearth: most likely shared memory was passed to an "
+            "MPI call that libhearth_wrap does not know of. Link libhearth_wrap if the program "
+            "was linked without; else call hearth_touch before, or copy through private memory",
+            verb(write), address, region->name);
     }
-    if (!is_allocated(region, page)) {
+    if (!hth_fault_is_allocated(region, page)) {
         die_unallocated(region, address, write);
     }
     if (called_by_mpi(context)) {
-        hth_die("%s %p in region '%s' from within MPI: shared memory was passed to an MPI call, "
-                "which this version does not support. Copy it through private memory",
-                verb(write), address, region->name);
+        hth_die(
+            "%s %p in region '%s' from within MPI: shared memory was passed to an MPI call that "
+            "libhearth_wrap does not know of. Link libhearth_wrap if the program was linked "
+            "without; else call hearth_touch before, or copy through private memory",
+            verb(write), address, region->name);
     }
     /* A call that reads its argument from shared memory may be what faulted, and goes on after. */
     struct hth_calling before = hth_calling;
     hth_calling = (struct hth_calling){write ? "a write" : "a read", address};
     hth_enter();
+    hth_vm_serving(address);
     hth_coherence_fault(&hth_job.coherence, &region->core, page, write);
+    hth_vm_serving(NULL);
     hth_leave();
     hth_calling = before;
+}
+
+/* Other faults on the view are the program's: with userfaultfd, whose faults are SIGBUS, a jump
+ * into shared memory (SIGSEGV); memory that is broken (BUS_MCEERR_*). */
+static bool can_be_ours(int signal_number, int code)
+{
+    return signal_number == SIGBUS ? code == BUS_ADRERR : hth_vm_fault_signal() == SIGSEGV;
 }
 
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
-    bool ours = info->si_code > 0 && hth_vm_has(info->si_addr) &&
+    void *address = hth_vm_canonical(info->si_addr);
+    bool ours = info->si_code > 0 && hth_vm_has(address) &&
+                can_be_ours(signal_number, info->si_code) &&
                 !atomic_load_explicit(&forked, memory_order_relaxed);
     if (ours) {
-        serve(signal_number, info->si_addr, context);
+        serve(signal_number, address, context);
     } else {
         pass_on(signal_number, info, context);
     }

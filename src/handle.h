@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A lock's or counter's handle: kind, home PE, generation and slot in 64 bits; never 0. */
+/* A lock's, counter's or other object's handle: kind, home PE, generation and slot in 64 bits;
+ * never 0. */
 #ifndef HTH_HANDLE_H
 #define HTH_HANDLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum hth_handle_kind { HTH_HANDLE_LOCK = 0xA, HTH_HANDLE_COUNTER = 0xC };
+enum hth_handle_kind {
+    HTH_HANDLE_LOCK = 0xA,
+    HTH_HANDLE_BARRIER = 0xB,
+    HTH_HANDLE_COUNTER = 0xC,
+    HTH_HANDLE_COND = 0xD,
+    HTH_HANDLE_SEMA = 0xE
+};
 
 struct hth_handle {
     int pe;

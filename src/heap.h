@@ -46,6 +46,8 @@ void hth_heap_destroy(struct hth_heap *heap); /* NULL allowed */
 int hth_heap_alloc(struct hth_heap *heap, uint64_t bytes, struct hth_block *block_out);
 /* 0 and the live block that begins at offset, or HEARTH_EADDR. */
 int hth_heap_find(const struct hth_heap *heap, uint64_t offset, struct hth_block *block_out);
+/* Do these bytes lie within one live block? Looks at all blocks. */
+bool hth_heap_covers(const struct hth_heap *heap, uint64_t offset, uint64_t bytes);
 /* Free the block that begins at offset: 0 or HEARTH_EADDR. Its extent goes with it if whole_pages.
  */
 int hth_heap_free(struct hth_heap *heap, uint64_t offset);

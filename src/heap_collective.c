@@ -155,6 +155,13 @@ int hth_heap_find(const struct hth_heap *heap, uint64_t offset, struct hth_block
     return 0;
 }
 
+bool hth_heap_covers(const struct hth_heap *heap, uint64_t offset, uint64_t bytes)
+{
+    const struct hth_table_entry *block = hth_table_upto(&heap->blocks, offset);
+    return block != NULL && offset - block->offset < block->bytes &&
+           bytes <= block->bytes - (offset - block->offset);
+}
+
 int hth_heap_free(struct hth_heap *heap, uint64_t offset)
 {
     const struct hth_table_entry *entry = hth_table_get(&heap->blocks, offset);

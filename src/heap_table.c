@@ -89,6 +89,18 @@ const struct hth_table_entry *hth_table_get(const struct hth_table *table, uint6
     return NULL;
 }
 
+const struct hth_table_entry *hth_table_upto(const struct hth_table *table, uint64_t offset)
+{
+    const struct hth_table_entry *best = NULL;
+    for (uint64_t i = 0; i < n_slots(table); i++) {
+        const struct hth_table_entry *entry = &table->slots[i];
+        if (entry->offset != empty && entry->offset <= offset &&
+            (best == NULL || entry->offset > best->offset))
+            best = entry;
+    }
+    return best;
+}
+
 void hth_table_remove(struct hth_table *table, const struct hth_table_entry *entry)
 {
     uint64_t mask = n_slots(table) - 1;

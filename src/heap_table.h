@@ -24,6 +24,8 @@ void hth_table_fini(struct hth_table *table); /* safe on zeroed memory */
 int hth_table_put(struct hth_table *table, const struct hth_table_entry *entry);
 /* NULL if there is none. The pointer is good until the next put or remove. */
 const struct hth_table_entry *hth_table_get(const struct hth_table *table, uint64_t offset);
+/* The entry with the greatest offset up to this one, or NULL. Looks at all of them. */
+const struct hth_table_entry *hth_table_upto(const struct hth_table *table, uint64_t offset);
 void hth_table_remove(struct hth_table *table, const struct hth_table_entry *entry); /* from get */
 
 #endif

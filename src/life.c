@@ -14,6 +14,7 @@
 #include "log.h"
 #include "memory.h"
 #include "net/comm.h"
+#include "net/lend.h"
 #include "net/message.h"
 #include "net/mpi.h"
 #include "net/window.h"
@@ -22,6 +23,8 @@
 #include "stats.h"
 #include "sync.h"
 #include "topology.h"
+#include "touch.h"
+#include "vm/vm.h"
 #include "watchdog.h"
 
 #include <hearth_mpi.h>
@@ -54,9 +57,9 @@ static void on_alarm(uint32_t id, uint64_t page)
 
 static int poll_all(void)
 {
-    int alarms = hth_alarm_poll(on_alarm), messages = hth_message_poll();
-    bool later = alarms > 0 || hth_message_in_ns() != UINT64_MAX;
-    return (messages > 0 ? messages : 0) + (later ? HTH_POLL_ALARM : 0);
+    hth_alarm_poll(on_alarm);
+    int messages = hth_message_poll();
+    return messages > 0 ? messages : 0;
 }
 
 static uint64_t next_in_ns(void)
@@ -83,7 +86,7 @@ static void start_waiting(void)
     hth_job.placement = chosen;
     struct hth_progress_config config = {
         .bell = bell != NULL ? bell : &own_bell,
-        .all_here = bell != NULL && facts.n_here == facts.n_pes,
+        .all_here = chosen.all_here,
         .may_spin = chosen.may_spin,
         .own_core = chosen.own_core,
         .mode = chosen.mode,
@@ -95,6 +98,39 @@ static void start_waiting(void)
         .watch = hth_watchdog_look,
     };
     hth_progress_configure(&config);
+}
+
+static void ask_huge_pages(void)
+{
+    char why[256];
+    if (hth_job.config.cache_bytes != 0) {
+        if (hth_job.config.huge_pages != 0) {
+            hth_log(HTH_LOG_WARN,
+                    "HEARTH_HUGE_PAGES=1 has no effect: HEARTH_CACHE_BYTES bounds "
+                    "what copies take, and each huge page would take 2 MiB for one of "
+                    "4 KiB (unset one of the two)");
+        }
+        hth_vm_refuse_huge();
+        return;
+    }
+    if (hth_job.config.huge_pages == 0) {
+        return;
+    }
+    if (hth_vm_ask_huge(why, sizeof why)) {
+        hth_log(HTH_LOG_INFO, "shared memory: huge pages asked for");
+    } else {
+        hth_log(HTH_LOG_WARN, "HEARTH_HUGE_PAGES=1 has no effect: %s", why);
+    }
+}
+
+static int start_pager(void)
+{
+    char why[256];
+    ask_huge_pages();
+    if (!hth_vm_start_pager((enum hth_pager_choice)hth_job.config.pager, why, sizeof why)) {
+        return hth_error(HEARTH_ESYS, "%s", why);
+    }
+    return HEARTH_OK;
 }
 
 /* All PEs try the same bases in the same order until one suits all. */
@@ -123,6 +159,7 @@ static int create_heap(void)
 {
     struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
     attr.name = "heap";
+    attr.placement = (enum hearth_placement)hth_job.config.placement;
     int rc = hearth_region_create(&hth_job.heap, hth_job.config.heap_bytes, &attr);
     return rc;
 }
@@ -138,7 +175,11 @@ static uint64_t first_words(void)
     }
     uint64_t copysets = 2 * pages * (bits < 64 ? bits : (n + 63) / 64 * 64) / 64;
     uint64_t maps = (2 * pages + (n + 1) * pages) / 62; /* bits and their summaries */
-    return HTH_SYNC_WORDS + copysets + maps + (UINT64_C(1) << 18);
+    uint64_t claims = pages / n / (n < 128 ? 8 : 2);    /* if pages are dealt so */
+    if (hth_job.config.placement != HEARTH_HOME_FIRST_TOUCH) {
+        claims = 0;
+    }
+    return HTH_SYNC_WORDS + copysets + maps + claims + (UINT64_C(1) << 18);
 }
 
 /* What failed on one PE has failed on all, so that none waits for it. */
@@ -184,11 +225,17 @@ static int start_all(void)
         rc = reserve_addresses();
     }
     if (rc == HEARTH_OK) {
+        rc = together(start_pager(), "starting the pager");
+    }
+    if (rc == HEARTH_OK) {
         rc = together(hth_message_start(hth_job.config.test_delay_us), "starting messages");
     }
     if (rc == HEARTH_OK) {
         hth_comm_blocking(true);
         rc = hth_window_start(hth_vm.alias, hth_vm.bytes, first_words(), &hth_job.config);
+    }
+    if (rc == HEARTH_OK) { /* after the windows, which cannot do without their memory */
+        hth_lend_start(hth_job.config.shared_buffers, HTH_MESSAGE_BYTES_MAX);
     }
     if (rc == HEARTH_OK) {
         rc = hth_sync_start();
@@ -199,13 +246,14 @@ static int start_all(void)
     if (rc != HEARTH_OK) {
         return rc;
     }
-    hth_coherence_init(&hth_job.coherence, NULL, hth_comm_my_pe(), hth_comm_n_pes());
+    hth_coherence_init(&hth_job.coherence, NULL, hth_comm_my_pe(), hth_comm_n_pes(), NULL);
     hth_message_on(HTH_MESSAGE_COHERENCE, on_coherence);
     hth_ask_start();
     hth_ask_on(HTH_ASK_OWNER, answer_owner);
     hth_watchdog_start(hth_job.config.watchdog);
     hth_memory_start();
     rc = hth_fault_start();
+    hth_touch_start();
     int err = rc == HEARTH_OK ? hth_progress_start() : 0;
     if (err != 0) {
         rc = hth_error(HEARTH_ESYS, "no progress thread: %s", strerror(err));
@@ -286,7 +334,9 @@ int hearth_finalize(void)
     hth_progress_stop();
     hth_watchdog_stop();
     hth_message_stop();
+    hth_lend_stop();
     hth_fault_stop();
+    hth_touch_stop();
     hth_coherence_fini(&hth_job.coherence);
     hth_sync_stop();
     hth_window_stop();

@@ -6,11 +6,8 @@
  * fetch-and-add; who finds next == served has the lock. To release is another, on `served`, whose
  * result says whether anybody waits. So a lock that nobody else wants costs two atomics.
  *
- * Who must wait does not poll the home. It leaves a *note* at the home, who it is and which ticket
- * it has, and sleeps on a word of its own, which the releaser of the ticket before raises. Notes
- * are hints: they lie in a hashed table, one may overwrite another, and a releaser may come before
- * the note; so a waiter looks at the lock again after leaving its note (the atomics of the two
- * sides make a Dekker pair: note then look, serve then read the note), and now and then.
+ * Who must wait does not poll the home: it leaves a note there (note.h), which the releaser of the
+ * ticket before reads.
  *
  * Threads of one PE queue up locally before one of them takes a ticket; a table of the locks that
  * this PE holds or waits for also finds the misuse of a lock that is not held. */
@@ -21,18 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alarm.h"
 #include "handle.h"
 #include "log.h"
 #include "net/comm.h"
 #include "net/window.h"
+#include "note.h"
 #include "progress.h"
 
 #define BUCKETS 1024u
-#define LOOK_NS                                                                                    \
-    500000 /* how long a waiter trusts its note: an eighth of its wait, within these               \
-            */
-#define LOOK_NS_MAX 50000000
 
 /* The lock's 32 bits. */
 #define NEXT      0x10000u
@@ -68,7 +61,6 @@ static struct {
     pthread_mutex_t mutex; /* guards the rest. Nothing is taken inside; held for a few instructions.
                               Program context, never a fault handler's; handlers only try it */
     struct claim *claims[BUCKETS], *spare;
-    uint64_t waiters[HTH_WAITERS / 64]; /* bit set of those in use */
     uint32_t fresh, search; /* slots of this PE: never used, and where to look for one again */
 } locks = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -164,86 +156,28 @@ static int was_destroyed(uint64_t handle)
 
 static bool split_lock(uint64_t handle, struct hth_handle *out)
 {
-    return hth_handle_split(handle, HTH_HANDLE_LOCK, hth_comm_n_pes(), HTH_LOCKS_MAX, out);
+    return hth_sync_split(handle, HTH_HANDLE_LOCK, HTH_LOCKS_MAX, out);
 }
 
 /* --- waiting for a ticket --- */
 
-struct turn {
-    const uint64_t *word; /* this PE's own, which the releaser raises */
-    uint64_t seen;
-    uint64_t until_ns;
+struct ticket_wait {
+    struct hth_handle lock;
+    uint32_t ticket;
 };
 
-static bool raised_or_late(void *arg)
+static bool ticket_served(void *arg)
 {
-    struct turn *turn = arg;
-    if (__atomic_load_n(turn->word, __ATOMIC_ACQUIRE) != turn->seen) {
-        return true;
-    }
-    return hth_alarm_now_ns() > turn->until_ns;
-}
-
-static bool take_waiter(void *arg)
-{
-    unsigned *index_out = arg;
-    bool found = false;
-    pthread_mutex_lock(&locks.mutex);
-    for (unsigned w = 0; w < HTH_WAITERS / 64 && !found; w++) {
-        if (~locks.waiters[w] != 0) {
-            unsigned bit = (unsigned)__builtin_ctzll(~locks.waiters[w]);
-            locks.waiters[w] |= UINT64_C(1) << bit;
-            *index_out = w * 64 + bit;
-            found = true;
-        }
-    }
-    pthread_mutex_unlock(&locks.mutex);
-    return found;
-}
-
-static void give_waiter(unsigned index)
-{
-    pthread_mutex_lock(&locks.mutex);
-    locks.waiters[index / 64] &= ~(UINT64_C(1) << index % 64);
-    pthread_mutex_unlock(&locks.mutex);
-}
-
-static uint64_t note_word(uint32_t slot, uint32_t ticket)
-{
-    return HTH_NOTE_WORDS + (slot * 31 + ticket) % HTH_NOTES;
-}
-
-/* A note: slot and ticket, so that the reader knows whom it is about; PE and waiter. */
-static uint64_t make_note(uint32_t slot, uint32_t ticket, int pe, unsigned waiter)
-{
-    return UINT64_C(1) << 63 | (uint64_t)slot << 44 | (uint64_t)ticket << 28 |
-           (uint64_t)(uint32_t)pe << 8 | waiter;
-}
-
-/* How long to trust the note now. */
-static uint64_t look_ns(const struct hth_watch *watch, uint64_t now_ns)
-{
-    uint64_t part = watch->began_ns == 0 ? 0 : (now_ns - watch->began_ns) / 8;
-    return part < LOOK_NS ? LOOK_NS : part > LOOK_NS_MAX ? LOOK_NS_MAX : part;
+    const struct ticket_wait *wait = arg;
+    uint64_t word = hth_sync_read(wait->lock.pe, HTH_LOCK_WORDS + wait->lock.slot);
+    return served_of((uint32_t)word) == wait->ticket;
 }
 
 static void wait_for_ticket(uint64_t handle, const struct hth_handle *lock, uint32_t ticket)
 {
-    unsigned waiter = 0;
+    struct ticket_wait wait = {*lock, ticket};
     struct hth_wait why = {HTH_WAIT_LOCK, NULL, handle};
-    struct hth_watch watch = {0, 0};
-    hth_wait_on(take_waiter, &waiter, &why, &watch);
-    struct turn turn = {.word = hth_words_mine(&hth_sync_words) + HTH_WAITER_WORDS + waiter};
-    turn.seen = __atomic_load_n(turn.word, __ATOMIC_ACQUIRE);
-    hth_sync_swap(lock->pe, note_word(lock->slot, ticket),
-                  make_note(lock->slot, ticket, hth_comm_my_pe(), waiter));
-    while (served_of((uint32_t)hth_sync_read(lock->pe, HTH_LOCK_WORDS + lock->slot)) != ticket) {
-        uint64_t now_ns = hth_alarm_now_ns();
-        turn.until_ns = now_ns + look_ns(&watch, now_ns);
-        hth_wait_on(raised_or_late, &turn, &why, &watch);
-        turn.seen = __atomic_load_n(turn.word, __ATOMIC_ACQUIRE);
-    }
-    give_waiter(waiter);
+    hth_note_wait(lock->pe, hth_note_of_lock(lock->slot), ticket, ticket_served, &wait, &why);
 }
 
 /* --- locks --- */
@@ -284,7 +218,7 @@ int hth_lock_create(uint64_t *handle_out)
     uint32_t generation = (uint32_t)(old >> 32) + 1;
     hth_sync_swap(me, HTH_LOCK_WORDS + slot, (uint64_t)generation << 32);
     pthread_mutex_unlock(&locks.mutex);
-    *handle_out = hth_handle_make(HTH_HANDLE_LOCK, me, generation, slot);
+    *handle_out = hth_handle_make(HTH_HANDLE_LOCK, hth_sync_maker(), generation, slot);
     return HEARTH_OK;
 }
 
@@ -409,7 +343,10 @@ int hth_lock_check_held(uint64_t handle)
     if (destroyed((uint32_t)value) || (value >> 32 & 0xffff) != lock.generation) {
         return was_destroyed(handle);
     }
-    return hth_error(HEARTH_EPERM, "this PE does not hold lock 0x%llx", (unsigned long long)handle);
+    return hth_error(HEARTH_EPERM,
+                     "this PE does not hold lock 0x%llx (if it is looked up in shared memory, the "
+                     "acquire may have brought another one there)",
+                     (unsigned long long)handle);
 }
 
 int hth_lock_is_held(uint64_t handle)
@@ -436,16 +373,7 @@ void hth_lock_give(uint64_t handle)
     uint32_t old = hth_words_add32(&hth_sync_words, lock.pe, HTH_LOCK_WORDS + lock.slot, one);
     uint32_t successor = (ticket + 1) & 0xffff;
     if (next_of(old) != successor) {
-        uint64_t note = hth_sync_read(lock.pe, note_word(lock.slot, successor));
-        int pe = (int)(note >> 8 & 0xfffff);
-        unsigned waiter = (unsigned)(note & 0xff);
-        if (note == make_note(lock.slot, successor, pe, waiter)) {
-            hth_words_op(&hth_sync_words, pe, HTH_WAITER_WORDS + waiter, HTH_WORD_ADD, 1, NULL);
-            hth_words_flush(&hth_sync_words, pe);
-            if (pe != hth_comm_my_pe() && hth_comm_bell(pe) != NULL) {
-                hth_bell_wake_waiting(hth_comm_bell(pe));
-            }
-        }
+        hth_note_wake(lock.pe, hth_note_of_lock(lock.slot), successor, 1);
     }
     abandon(claim);
 }

@@ -19,8 +19,13 @@ static void open_share(struct hearth_region *region, const struct hth_block *blo
                                 (block->bytes - 1) / core->page_bytes + 1, HTH_DEAL_BLOCK,
                                 region->attr.home_pe};
     switch (region->attr.placement) {
-    case HEARTH_HOME_CYCLIC:
-        return; /* a page at a time, by faults */
+    case HEARTH_HOME_CYCLIC: /* a page at a time, by faults */
+        return;
+    case HEARTH_HOME_FIRST_TOUCH: /* likewise, unless there is one PE */
+        if (core->n_pes > 1) {
+            return;
+        }
+        break;
     case HEARTH_HOME_FIXED:
         extent.deal = HTH_DEAL_FIXED;
         break;
@@ -64,7 +69,7 @@ static void zero_packed(struct hearth_region *region, const struct hth_block *bl
     for (uint64_t at = block->offset; at < end;) {
         uint64_t page = at / core->page_bytes, page_end = (page + 1) * core->page_bytes;
         uint64_t n = (end < page_end ? end : page_end) - at;
-        if (hth_homes_lookup(&region->homes, page) == core->my_pe) {
+        if (hth_page_known_home(core, page) == core->my_pe) {
             hth_coherence_zero(&hth_job.coherence, core, page, at - page * core->page_bytes, n);
         }
         at += n;
@@ -73,11 +78,15 @@ static void zero_packed(struct hearth_region *region, const struct hth_block *bl
 
 void hth_memory_free(struct hearth_region *region, const struct hth_block *block)
 {
+    struct hth_coherence *coherence = &hth_job.coherence;
+    uint64_t page_bytes = region->core.page_bytes, first_page = block->offset / page_bytes;
+    uint64_t n_pages = (block->bytes - 1) / page_bytes + 1;
+    if (block->whole_pages) {
+        hth_coherence_pin(coherence, &region->core, first_page, n_pages);
+    }
     hth_full_barrier(); /* nobody uses the block any more, and nothing is under way for it */
     if (block->whole_pages) {
-        uint64_t page_bytes = region->core.page_bytes;
-        hth_coherence_forget(&hth_job.coherence, &region->core, block->offset / page_bytes,
-                             (block->bytes - 1) / page_bytes + 1);
+        hth_coherence_forget(coherence, &region->core, first_page, n_pages);
     } else {
         zero_packed(region, block); /* a write like any other: copies learn of it below */
     }

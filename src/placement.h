@@ -21,6 +21,7 @@ struct hth_placement {
     enum hth_progress_mode mode; /* not HTH_PROGRESS_AUTO */
     bool may_spin; /* each program thread can have a unit: it may spin when it waits */
     bool own_core; /* each progress thread can have a core beside them */
+    bool all_here; /* every PE is on this machine and can ring the others' bells */
 };
 
 struct hth_placement hth_placement_choose(const struct hth_placement_facts *facts);

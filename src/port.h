@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The port: all that a protocol may ask of the world.
  *
- * A link-time seam. src/port_mpi.c answers with MPI windows, active messages, mprotect and threads;
+ * A link-time seam. src/port_mpi.c answers with MPI windows, active messages, a pager and threads;
  * tests/sim/port_sim.c answers with N simulated PEs in one process under a seeded scheduler. A
  * protocol keeps no globals and calls nothing but this, src/homes.h and a few pure functions of
  * libc (memcpy, memset, memcmp); `make lint` checks its undefined symbols.
@@ -52,17 +52,25 @@ void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int 
 void hth_port_order_words(struct hth_port *port, struct hth_region *region, int pe);
 /* A plain load (acquire) of one of this PE's own words. */
 uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, uint64_t word);
+/* The first of this PE's own words from `first` on that is not zero, each looked at once (acquire);
+ * `end` if there is none before that. Cheap for hundreds. */
+uint64_t hth_port_words_next(struct hth_port *port, struct hth_region *region, uint64_t first,
+                             uint64_t end);
 
 /* --- active messages --- */
 
 #define HTH_MESSAGE_BYTES_MAX 65536u /* of one message, the protocol's header included */
 
-/* A buffer of HTH_MESSAGE_BYTES_MAX bytes, 64-byte aligned. Never fails, never waits. */
-void *hth_port_message_new(struct hth_port *port);
+/* A buffer of HTH_MESSAGE_BYTES_MAX bytes, 64-byte aligned, for a message to `pe`, another PE.
+ * Never fails, never waits. */
+void *hth_port_message_new(struct hth_port *port, int pe);
 /* Send the first `bytes` bytes of a buffer and give the buffer back. Never waits, any context.
  * FIFO per pair of PEs: two sends ordered by a lock arrive, and are handled, in that order.
- * `pe` is another PE; it is handled there by hth_coherence_handle. */
+ * `pe` is the PE that the buffer is for; it is handled there by hth_coherence_handle. */
 void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t bytes);
+/* Likewise, to a PE of which a program thread waits for it, or will before it returns from the
+ * library: nobody else there need be woken for it. */
+void hth_port_message_answer(struct hth_port *port, int pe, void *message, size_t bytes);
 /* Give a buffer back unsent. */
 void hth_port_message_drop(struct hth_port *port, void *message);
 
@@ -84,7 +92,10 @@ enum hth_wait_kind {
     HTH_WAIT_TURN,       /* another thread of this PE; the handle of the lock that both want */
     HTH_WAIT_LOCK,       /* another PE; the lock's handle */
     HTH_WAIT_COLLECTIVE, /* PEs that have not come; how many collectives this one has begun */
-    HTH_WAIT_ANSWER      /* the answer to a question; the PE asked */
+    HTH_WAIT_ANSWER,     /* the answer to a question; the PE asked */
+    HTH_WAIT_BARRIER,    /* these three: the address of a struct hth_object_wait */
+    HTH_WAIT_COND,
+    HTH_WAIT_SEMA
 };
 struct hth_wait {
     enum hth_wait_kind kind;
@@ -116,12 +127,17 @@ void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock);
 enum hth_view { HTH_VIEW_NONE, HTH_VIEW_READ, HTH_VIEW_WRITE };
 
 /* Change what the program may do with pages first_page .. first_page + n_pages - 1. On return no
- * thread of this PE can do more than `view` allows. Any context. */
+ * thread of this PE can do more than `view` allows. It may come to be able to do less: then the
+ * page faults although its state allows the access, and the same view is to be set again. Any
+ * context. */
 void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                       uint64_t n_pages, enum hth_view view);
 /* Give the memory behind these pages' frames back: they read as zero from then on. */
 void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                     uint64_t n_pages);
+/* The first page from `page` on whose frame has memory behind it, of the region's; n_pages of the
+ * region if none has. The others read as zero. */
+uint64_t hth_port_next_used(struct hth_port *port, struct hth_region *region, uint64_t page);
 
 /* --- the rest --- */
 

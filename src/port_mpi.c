@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The port, answered by the real world: windows, messages, threads, mprotect. */
+/* The port, answered by the real world: windows, messages, threads, a pager. */
 #include <sched.h>
 #include <stdlib.h>
 
@@ -64,16 +64,35 @@ uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, ui
     return __atomic_load_n(hth_words_mine(&whole(region)->words) + word, __ATOMIC_ACQUIRE);
 }
 
-void *hth_port_message_new(struct hth_port *port)
+uint64_t hth_port_words_next(struct hth_port *port, struct hth_region *region, uint64_t first,
+                             uint64_t end)
 {
     (void)port;
-    return hth_message_new();
+    const uint64_t *words = hth_words_mine(&whole(region)->words);
+    uint64_t at = first;
+    while (at < end && __atomic_load_n(words + at, __ATOMIC_RELAXED) == 0) {
+        at++;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return at;
+}
+
+void *hth_port_message_new(struct hth_port *port, int pe)
+{
+    (void)port;
+    return hth_message_new(pe);
 }
 
 void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t bytes)
 {
     (void)port;
     hth_message_send(pe, HTH_MESSAGE_COHERENCE, message, bytes);
+}
+
+void hth_port_message_answer(struct hth_port *port, int pe, void *message, size_t bytes)
+{
+    (void)port;
+    hth_message_answer(pe, HTH_MESSAGE_COHERENCE, message, bytes);
 }
 
 void hth_port_message_drop(struct hth_port *port, void *message)
@@ -162,6 +181,14 @@ void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t f
     (void)port;
     hth_vm_punch(whole(region)->offset + first_page * region->page_bytes,
                  n_pages * region->page_bytes);
+}
+
+uint64_t hth_port_next_used(struct hth_port *port, struct hth_region *region, uint64_t page)
+{
+    (void)port;
+    uint64_t base = whole(region)->offset, end = base + whole(region)->span;
+    uint64_t at = hth_vm_next_used(base + page * region->page_bytes, end);
+    return at == end ? region->n_pages : (at - base) / region->page_bytes;
 }
 
 void *hth_port_alloc(struct hth_port *port, size_t bytes)

@@ -12,7 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS       200 /* polls, some 20 us */
+#include "alarm.h"
+
+#define SPINS       1000 /* polls, some 100 us */
 #define YIELDS      40
 #define EMPTY_POLLS 3 /* the first only pulls a message in */
 
@@ -28,28 +30,50 @@
 static struct hth_progress_config config;
 static pthread_t thread;
 static _Atomic bool running, stopping;
+static _Thread_local uint32_t promised; /* 1: between hth_progress_promise and _kept */
 
-static void futex_wait(struct hth_bell *bell, uint32_t seen, long ns)
+/* Who sleeps on a bell: program threads, and the progress thread. Each can be woken without the
+ * other. */
+enum { PROGRAM = 1, PROGRESS = 2 };
+
+/* Until a point in time, in CLOCK_MONOTONIC, as FUTEX_WAIT_BITSET has it. */
+static void futex_wait(struct hth_bell *bell, uint32_t seen, uint64_t until_ns, uint32_t who)
 {
-    struct timespec bound = {ns / 1000000000, ns % 1000000000};
-    syscall(SYS_futex, &bell->rings, FUTEX_WAIT, seen, &bound, NULL, 0);
+    struct timespec bound = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+    syscall(SYS_futex, &bell->rings, FUTEX_WAIT_BITSET, seen, &bound, NULL, who);
 }
 
-static void futex_wake(struct hth_bell *bell)
+static bool futex_wake(struct hth_bell *bell, uint32_t who)
 {
-    syscall(SYS_futex, &bell->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    return syscall(SYS_futex, &bell->rings, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, who) > 0;
+}
+
+/* Wake somebody who will poll: waking the progress thread for what a waiting program thread could
+ * see to costs a busy core two switches. */
+static void wake_a_poller(struct hth_bell *bell)
+{
+    if (atomic_load(&bell->waiting) > 0 && futex_wake(bell, PROGRAM)) {
+        return;
+    }
+    if (atomic_load(&bell->sleeping) > 0) {
+        futex_wake(bell, PROGRESS);
+    }
 }
 
 /* In those below and in sleep_on: the ringer raises `rings`, then looks for sleepers; the sleeper
  * counts itself, then lets the kernel compare `rings` with what it read before it
  * last looked. All sequentially consistent, so one of the two sees the other. */
 
-void hth_bell_ring(struct hth_bell *bell)
+void hth_bell_announce(struct hth_bell *bell)
 {
     atomic_fetch_add(&bell->messages, 1);
+}
+
+void hth_bell_ring(struct hth_bell *bell)
+{
     atomic_fetch_add(&bell->rings, 1);
-    if (atomic_load(&bell->polling) == 0 && atomic_load(&bell->sleeping) > 0) {
-        futex_wake(bell);
+    if (atomic_load(&bell->polling) == 0) {
+        wake_a_poller(bell);
     }
 }
 
@@ -57,7 +81,7 @@ void hth_bell_wake(struct hth_bell *bell)
 {
     atomic_fetch_add(&bell->rings, 1);
     if (atomic_load(&bell->sleeping) > 0) {
-        futex_wake(bell);
+        futex_wake(bell, PROGRAM | PROGRESS);
     }
 }
 
@@ -65,7 +89,7 @@ void hth_bell_wake_waiting(struct hth_bell *bell)
 {
     atomic_fetch_add(&bell->rings, 1);
     if (atomic_load(&bell->waiting) > 0) {
-        futex_wake(bell);
+        futex_wake(bell, PROGRAM);
     }
 }
 
@@ -79,23 +103,63 @@ void hth_progress_alarm(void)
     hth_bell_ring(config.bell);
 }
 
-static void sleep_on(struct hth_bell *bell, uint32_t seen, long ns)
+static void sleep_on(struct hth_bell *bell, uint32_t seen, long ns, uint32_t who)
 {
     atomic_fetch_add(&bell->sleeping, 1);
-    futex_wait(bell, seen, ns);
+    futex_wait(bell, seen, hth_alarm_now_ns() + (uint64_t)ns, who);
     atomic_fetch_sub(&bell->sleeping, 1);
 }
 
-static uint64_t now_ns(void)
+void hth_progress_taken(uint32_t n)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    atomic_fetch_add_explicit(&config.bell->taken, n, memory_order_relaxed);
 }
 
 static int poll(void)
 {
     return config.poll != NULL ? config.poll() : 0;
+}
+
+static bool any_under_way(const struct hth_bell *bell)
+{
+    return atomic_load(&bell->messages) != atomic_load_explicit(&bell->taken, memory_order_relaxed);
+}
+
+static bool alarm_set(void)
+{
+    return config.alarm_in_ns != NULL && config.alarm_in_ns() != UINT64_MAX;
+}
+
+/* A waiting thread is about to leave: take what has come since it looked last, if it is here soon.
+ * Then, since senders have relied on us until now, see that somebody looks at the rest. */
+static void stop_polling(struct hth_bell *bell)
+{
+    for (unsigned i = 0; i < EMPTY_POLLS && any_under_way(bell); i++) {
+        poll();
+    }
+    atomic_fetch_sub(&bell->polling, 1);
+    /* Pairs with hth_bell_ring, after an alarm was set: it sees that nobody polls, or we see it. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (any_under_way(bell) || alarm_set()) {
+        atomic_fetch_add(&bell->rings, 1); /* for who is just going to sleep */
+        wake_a_poller(bell);
+    }
+}
+
+void hth_progress_promise(void)
+{
+    if (!config.own_core && promised == 0) {
+        atomic_fetch_add(&config.bell->polling, 1);
+        promised = 1;
+    }
+}
+
+void hth_progress_kept(void)
+{
+    if (promised != 0) {
+        promised = 0;
+        stop_polling(config.bell);
+    }
 }
 
 static void relax(void)
@@ -107,24 +171,11 @@ static void relax(void)
 #endif
 }
 
-/* Poll. What comes back is the bell's count of messages before, or, while an alarm is set, one that
- * it cannot have: who leaves then wakes the progress thread to see to it. */
-static uint32_t look(int *handled_out)
-{
-    uint32_t seen = atomic_load(&config.bell->messages);
-    int handled = poll();
-    if (handled_out != NULL) {
-        *handled_out = handled % HTH_POLL_ALARM;
-    }
-    return handled >= HTH_POLL_ALARM ? seen - 1 : seen;
-}
-
-/* Poll and test `n` times, yielding in between or not. Sets *seen to the messages before the last.
- */
-static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg, uint32_t *seen)
+/* Poll and test `n` times, yielding in between or not. */
+static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg)
 {
     for (unsigned i = 0; i < n; i++) {
-        *seen = look(NULL);
+        poll();
         if (ready(arg)) {
             return true;
         }
@@ -151,7 +202,7 @@ static long clamp_ns(uint64_t ns, long least, long most)
 /* How long to sleep at most. *quiet_since_ns: 0 at first, and after a ring. */
 static long bound_ns(uint64_t *quiet_since_ns)
 {
-    uint64_t now = now_ns();
+    uint64_t now = hth_alarm_now_ns();
     if (*quiet_since_ns == 0) {
         *quiet_since_ns = now;
     }
@@ -169,22 +220,26 @@ static long until_alarm(long ns)
 }
 
 /* Sleep once, having seen enough empty polls since waking. True: ready. */
-static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_ns, uint32_t *seen)
+static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_ns)
 {
     struct hth_bell *bell = config.bell;
     uint32_t first = atomic_load(&bell->rings);
-    for (unsigned empty = 0; empty < EMPTY_POLLS;) {
-        int handled;
-        *seen = look(&handled);
+    unsigned enough = EMPTY_POLLS;
+    for (unsigned empty = 0; empty < enough;) {
+        int handled = poll();
         if (ready(arg)) {
             return true;
         }
         empty = handled > 0 ? 0 : empty + 1;
+        if (handled > 0 && config.may_spin) {
+            enough = SPINS; /* a message seldom comes alone, and to be woken takes as long */
+        }
+        relax();
     }
     atomic_fetch_add(&bell->waiting, 1);
-    atomic_fetch_sub(&bell->polling, 1);
-    sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)));
-    atomic_fetch_add(&bell->polling, 1);
+    atomic_fetch_sub(&bell->polling, 1 + promised);
+    sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)), PROGRAM);
+    atomic_fetch_add(&bell->polling, 1 + promised);
     atomic_fetch_sub(&bell->waiting, 1);
     if (atomic_load(&bell->rings) != first) {
         *quiet_since_ns = 0;
@@ -194,25 +249,28 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_n
 
 /* The part of a wait in which the thread sleeps now and then. */
 static void wait_long(bool (*ready)(void *), void *arg, const struct hth_wait *why,
-                      struct hth_watch *watch, bool (*no_sleep)(void *), uint32_t *seen)
+                      struct hth_watch *watch, bool (*no_sleep)(void *))
 {
-    uint64_t now = now_ns();
+    uint64_t now = hth_alarm_now_ns();
     if (watch->began_ns == 0) {
         watch->began_ns = now;
     }
     uint64_t quiet_since_ns = watch->began_ns;
-    for (bool done = false; !done; now = now_ns()) {
+    for (bool done = false; !done; now = hth_alarm_now_ns()) {
         if (no_sleep != NULL && no_sleep(arg)) {
-            done = try_for(YIELDS, true, ready, arg, seen);
+            done = try_for(YIELDS, true, ready, arg);
         } else {
-            done = sleep_once(ready, arg, &quiet_since_ns, seen);
+            done = sleep_once(ready, arg, &quiet_since_ns);
         }
         if (!done && config.watch != NULL) {
             /* It may wait itself, and must be rung for then: this level of us does not poll. */
             atomic_fetch_add(&config.bell->waiting, 1);
-            atomic_fetch_sub(&config.bell->polling, 1);
+            uint32_t mine = 1 + promised;
+            promised = 0;
+            atomic_fetch_sub(&config.bell->polling, mine);
             config.watch(why, watch, now);
-            atomic_fetch_add(&config.bell->polling, 1);
+            atomic_fetch_add(&config.bell->polling, mine);
+            promised = mine - 1;
             atomic_fetch_sub(&config.bell->waiting, 1);
         }
     }
@@ -225,20 +283,14 @@ static void wait_for(bool (*ready)(void *), void *arg, const struct hth_wait *wh
         return;
     }
     struct hth_bell *bell = config.bell;
-    uint32_t seen = 0;
     atomic_fetch_add(&bell->polling, 1);
     /* What is the continuation of a long wait is not likely to end in microseconds. */
-    bool done =
-        watch->began_ns == 0 && ((config.may_spin && try_for(SPINS, false, ready, arg, &seen)) ||
-                                 try_for(YIELDS, true, ready, arg, &seen));
+    bool done = watch->began_ns == 0 && ((config.may_spin && try_for(SPINS, false, ready, arg)) ||
+                                         try_for(YIELDS, true, ready, arg));
     if (!done) {
-        wait_long(ready, arg, why, watch, no_sleep, &seen);
+        wait_long(ready, arg, why, watch, no_sleep);
     }
-    atomic_fetch_sub(&bell->polling, 1);
-    /* A message may have come since our last look, and its sender relied on us: hand it over. */
-    if (atomic_load(&bell->messages) != seen) {
-        hth_bell_wake(bell); /* raises it too, for a progress thread that is just going to sleep */
-    }
+    stop_polling(bell);
 }
 
 void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait *why,
@@ -273,7 +325,7 @@ static void serve_once(void)
     uint32_t seen = atomic_load(&bell->rings);
     unsigned empty = 0;
     while (empty < EMPTY_POLLS && atomic_load(&bell->polling) == 0) {
-        int handled = poll() % HTH_POLL_ALARM;
+        int handled = poll();
         empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
@@ -286,7 +338,7 @@ static void serve_once(void)
     bool naps = config.mode == HTH_PROGRESS_POLL || !config.all_here;
     long bound = naps ? NAP_NS : bound_ns(&quiet_since_ns);
     /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
-    sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound);
+    sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound, PROGRESS);
     if (atomic_load(&bell->rings) != seen) {
         quiet_since_ns = 0;
     }

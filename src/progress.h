@@ -16,16 +16,15 @@
 
 struct hth_bell {
     _Alignas(64) _Atomic uint32_t rings; /* the futex word: goes up with each ring */
-    _Atomic uint32_t messages;           /* goes up with each ring for a message or an alarm */
-    _Atomic uint32_t polling;            /* threads of the PE that will look at messages by
-                                            themselves, so that nobody need be woken */
-    _Atomic uint32_t sleeping;           /* threads of the PE in FUTEX_WAIT, or about to be */
-    _Atomic uint32_t waiting; /* of these, program threads: but for the progress thread */
-    _Atomic uint32_t tested;  /* the self-test of windows on this PE is over */
+    _Atomic uint32_t
+        messages;             /* messages that this machine's PEs have sent here, or are about to */
+    _Atomic uint32_t taken;   /* of these, those received; changed by who polls */
+    _Atomic uint32_t polling; /* threads of the PE that will look at messages by
+                                 themselves, so that nobody need be woken */
+    _Atomic uint32_t sleeping; /* threads of the PE in FUTEX_WAIT, or about to be */
+    _Atomic uint32_t waiting;  /* of these, program threads: but for the progress thread */
+    _Atomic uint32_t tested;   /* the self-test of windows on this PE is over */
 };
-
-/* What a poll adds to what it returns while an alarm is set: who leaves must hand it over. */
-#define HTH_POLL_ALARM 0x10000
 
 /* What a long wait keeps of itself: zeroed at its beginning. */
 struct hth_watch {
@@ -42,7 +41,7 @@ struct hth_progress_config {
     bool own_core;         /* the progress thread can have one beside them */
     enum hth_progress_mode mode;
     int (*poll)(void);             /* handle messages; how many were handled; 0 too if another
-                                      thread is at it. And HTH_POLL_ALARM */
+                                      thread is at it */
     uint64_t (*alarm_in_ns)(void); /* when the next alarm is due; UINT64_MAX: none is set */
     bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
     void (*on_start)(void);   /* called first thing in the progress thread: placement */
@@ -65,6 +64,13 @@ void hth_wait_until_soon(bool (*ready)(void *), void *arg, const struct hth_wait
 void hth_wait_on(bool (*ready)(void *), void *arg, const struct hth_wait *why,
                  struct hth_watch *watch);
 
+/* From here to hth_progress_kept this thread counts as one that polls: it will, before it leaves
+ * the library. For work of a release, say, during which the progress thread, woken for a message,
+ * would only take the core from it; where the progress thread has a core of its own this does
+ * nothing. */
+void hth_progress_promise(void);
+void hth_progress_kept(void);
+
 /* Does any program thread of this PE wait? */
 bool hth_progress_waited_for(void);
 
@@ -73,8 +79,12 @@ void hth_progress_notify(void);
 /* An alarm has been set: whoever polls, or is just done with it, must look again; if nobody does,
  * the progress thread must wake. */
 void hth_progress_alarm(void);
-/* Ring another PE's bell: there is a message for it. */
+/* Another PE's bell: a message for it is about to be sent; it has been sent. Whoever waits there
+ * may have it before the latter, and then knows that it was the last. */
+void hth_bell_announce(struct hth_bell *bell);
 void hth_bell_ring(struct hth_bell *bell);
+/* This PE has received so many messages that were announced. By who polls, one at a time. */
+void hth_progress_taken(uint32_t n);
 /* Ring, and wake whoever sleeps there, also if somebody is polling: what changed is not a message.
  */
 void hth_bell_wake(struct hth_bell *bell);

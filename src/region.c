@@ -10,6 +10,7 @@
 #include "log.h"
 #include "net/comm.h"
 #include "net/message.h"
+#include "protocol/ahead.h"
 
 /* Regions begin on a granule, so that an address finds its region by one look into a table. */
 #define GRANULE_BYTES (UINT64_C(1) << 26)
@@ -113,7 +114,7 @@ const char *hth_protocol_name(const struct hth_region *region)
 
 /* --- making --- */
 
-static enum hth_deal deal_of(enum hearth_placement placement)
+static enum hth_deal deal_of(enum hearth_placement placement, int n_pes)
 {
     switch (placement) {
     case HEARTH_HOME_BLOCK:
@@ -122,6 +123,8 @@ static enum hth_deal deal_of(enum hearth_placement placement)
         return HTH_DEAL_CYCLIC;
     case HEARTH_HOME_FIXED:
         return HTH_DEAL_FIXED;
+    case HEARTH_HOME_FIRST_TOUCH:
+        return n_pes > 1 ? HTH_DEAL_CLAIM : HTH_DEAL_BLOCK; /* one PE need not ask */
     }
     return HTH_DEAL_BLOCK;
 }
@@ -148,18 +151,41 @@ static int measure(struct hearth_region *region, uint64_t bytes)
     region->solo_first = (collective + (uint64_t)core->my_pe * solo + GUARD_PAGES) * page;
     int rc = hth_homes_init(&region->homes, core->n_pes, collective, solo);
     core->homes = &region->homes;
+    core->has_claims = deal_of(region->attr.placement, core->n_pes) == HTH_DEAL_CLAIM;
     hth_region_layout(core);
     return rc;
+}
+
+/* The bounded cache: what marks the region's cached pages. With fewer pages than some an
+ * instruction that touches several at once might never find them all. */
+static bool make_cache_tables(struct hearth_region *region)
+{
+    enum { PAGES_MIN = 32 };
+    struct hth_region *core = &region->core;
+    uint64_t limit = hth_job.config.cache_bytes, least = PAGES_MIN * core->page_bytes;
+    if (limit == 0 || core->n_pes == 1) {
+        return true;
+    }
+    if (limit < least && least > hth_job.coherence.cache.limit_bytes) {
+        hth_log(HTH_LOG_WARN,
+                "HEARTH_CACHE_BYTES=%llu is less than %d pages of region '%s': taken to be %llu",
+                (unsigned long long)limit, PAGES_MIN, region->name, (unsigned long long)least);
+    }
+    hth_coherence_limit(&hth_job.coherence, limit > least ? limit : least);
+    core->cached = hth_vm_sparse(core->n_pages);
+    core->cached_in = hth_vm_sparse(hth_cache_chunks(core->n_pages) * sizeof *core->cached_in);
+    return core->cached != NULL && core->cached_in != NULL;
 }
 
 /* What this PE needs of its own; may fail on one PE and not on another. */
 static int make_tables(struct hearth_region *region)
 {
     struct hth_region *core = &region->core;
-    struct hth_heap_config config = {core->page_bytes, core->n_pes, deal_of(region->attr.placement),
+    struct hth_heap_config config = {core->page_bytes, core->n_pes,
+                                     deal_of(region->attr.placement, core->n_pes),
                                      region->attr.home_pe};
     core->pages = hth_vm_sparse(core->n_pages * sizeof *core->pages);
-    if (core->pages == NULL ||
+    if (core->pages == NULL || !make_cache_tables(region) ||
         hth_heap_create(&region->heap, &config, &region->homes) != HEARTH_OK ||
         hth_solo_create(&region->solo, region->solo_first, region->solo_first + region->solo_bytes,
                         core->page_bytes) != HEARTH_OK) {
@@ -167,12 +193,17 @@ static int make_tables(struct hearth_region *region)
                          region->name, (unsigned long long)core->n_pages);
     }
     core->frames = hth_vm.alias + region->offset;
+    uint64_t window = hth_job.config.read_ahead / core->page_bytes;
+    core->ahead.window_max = (uint32_t)(window < HTH_TOGETHER ? window : HTH_TOGETHER);
     return HEARTH_OK;
 }
 
 static void free_tables(struct hearth_region *region)
 {
     hth_vm_sparse_free(region->core.pages, region->core.n_pages * sizeof *region->core.pages);
+    hth_vm_sparse_free((void *)(uintptr_t)region->core.cached, region->core.n_pages);
+    hth_vm_sparse_free((void *)(uintptr_t)region->core.cached_in,
+                       hth_cache_chunks(region->core.n_pages) * sizeof *region->core.cached_in);
     hth_heap_destroy(region->heap);
     hth_solo_destroy(region->solo);
     hth_homes_fini(&region->homes);
@@ -311,6 +342,18 @@ void hth_region_change(struct hearth_region *region, enum hearth_protocol protoc
     region->attr.protocol = protocol;
     region->attr.consistency = consistency;
     hth_comm_barrier();
+}
+
+void hth_region_place(struct hearth_region *region, uint64_t first_page, uint64_t n_pages, int pe)
+{
+    struct hth_coherence *coherence = &hth_job.coherence;
+    hth_coherence_place_drop(coherence, &region->core, first_page, n_pages, pe);
+    hth_comm_barrier();
+    hth_coherence_place_move(coherence, &region->core, first_page, n_pages, pe);
+    hth_comm_barrier();
+    hth_coherence_place_end(coherence, &region->core, first_page, n_pages, pe);
+    hth_comm_barrier();
+    hth_coherence_unpin(coherence, &region->core);
 }
 
 /* --- ending --- */

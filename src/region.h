@@ -54,8 +54,16 @@ void hth_region_end(struct hearth_region *region);
 void hth_region_change(struct hearth_region *region, enum hearth_protocol protocol,
                        enum hearth_consistency consistency);
 
+/* Between full barriers, on all PEs; the pages are pinned and the homes have room. */
+void hth_region_place(struct hearth_region *region, uint64_t first_page, uint64_t n_pages, int pe);
+
 /* The region that an address of the range lies in, or NULL. Any context. */
 struct hearth_region *hth_region_at(const void *address);
+/* Of any address. */
+static inline struct hearth_region *hth_region_of(const void *address)
+{
+    return hth_vm_has(address) ? hth_region_at(address) : NULL;
+}
 /* The region nearest to an address that is in none, or NULL. For messages. */
 struct hearth_region *hth_region_near(const void *address);
 bool hth_region_alive(const struct hearth_region *region);

@@ -143,6 +143,12 @@ static int64_t answer_holds(uint64_t handle, uint64_t b)
     return hth_lock_is_held(handle);
 }
 
+static int64_t answer_object(uint64_t handle, uint64_t b)
+{
+    (void)b;
+    return hth_object_peek(handle);
+}
+
 /* --- what is waited for --- */
 
 static const char *state_name(const struct hth_region *region, uint64_t page, bool home)
@@ -228,17 +234,45 @@ static void add_sender(struct line *line, const struct hth_region *region, uint6
     }
 }
 
-static void add_lock(struct line *line, uint64_t handle)
+/* A lock or another object; its home, or -1. */
+static int add_object(struct line *line, const char *name, enum hth_handle_kind kind,
+                      uint64_t handle)
 {
-    struct hth_handle lock;
-    if (hth_handle_split(handle, HTH_HANDLE_LOCK, hth_comm_n_pes(), HTH_LOCKS_MAX, &lock)) {
-        add(line, "lock 0x%llx, made by PE %d", (unsigned long long)handle, lock.pe);
+    struct hth_handle split = {.pe = -1};
+    if (hth_handle_split(handle, kind, hth_comm_n_pes(), UINT32_MAX, &split)) {
+        add(line, "for %s 0x%llx, made by PE %d", name, (unsigned long long)handle, split.pe);
     }
     const void *at = hth_calling.about;
     if (at != NULL) {
-        const struct hearth_region *region = hth_vm_has(at) ? hth_region_at(at) : NULL;
+        const struct hearth_region *region = hth_region_of(at);
         add(line, ", struct at %p %s%s%s", at, region != NULL ? "in region '" : "(private memory)",
             region != NULL ? region->name : "", region != NULL ? "'" : "");
+    }
+    return split.pe;
+}
+
+/* Those in line of an object, and of a barrier those who have come. */
+static void add_state(struct line *line, const struct hth_object_wait *wait, int home)
+{
+    struct answer answer = ask_one(line, home, HTH_ASK_OBJECT, wait->handle, 0);
+    if (answer.here) {
+        uint32_t served = (uint32_t)answer.value * (wait->n > 0 ? wait->n : 1);
+        uint32_t waiting = ((uint32_t)(answer.value >> 32) - served) & 0x7fffffff;
+        if (wait->n > 0) {
+            add(line, "; %u of %u have come", (unsigned)waiting, (unsigned)wait->n);
+        } else {
+            add(line, "; %u wait for it", (unsigned)waiting);
+        }
+    }
+}
+
+static void add_object_wait(struct line *line, const char *name, enum hth_handle_kind kind,
+                            const struct hth_wait *why, bool ask)
+{
+    const struct hth_object_wait *wait = (const void *)(uintptr_t)why->page;
+    int home = add_object(line, name, kind, wait->handle);
+    if (ask && home >= 0) {
+        add_state(line, wait, home);
     }
 }
 
@@ -275,8 +309,7 @@ static void add_reason(struct line *line, const struct hth_wait *why)
         break;
     case HTH_WAIT_TURN:
     case HTH_WAIT_LOCK:
-        add(line, "for ");
-        add_lock(line, why->page);
+        add_object(line, "lock", HTH_HANDLE_LOCK, why->page);
         if (ask && inquire(line, HTH_ASK_HOLDS, why->page, "held by", same, 1) == 0) {
             add(line, "; nobody holds it just now");
         }
@@ -290,6 +323,15 @@ static void add_reason(struct line *line, const struct hth_wait *why)
         break;
     case HTH_WAIT_ANSWER:
         add(line, "for PE %llu's answer", (unsigned long long)why->page);
+        break;
+    case HTH_WAIT_BARRIER:
+        add_object_wait(line, "barrier", HTH_HANDLE_BARRIER, why, ask);
+        break;
+    case HTH_WAIT_COND:
+        add_object_wait(line, "condition variable", HTH_HANDLE_COND, why, ask);
+        break;
+    case HTH_WAIT_SEMA:
+        add_object_wait(line, "semaphore", HTH_HANDLE_SEMA, why, ask);
         break;
     }
 }
@@ -369,6 +411,7 @@ void hth_watchdog_start(uint64_t seconds)
     patience_ns = seconds * SECOND_NS;
     hth_ask_on(HTH_ASK_BEGUN, answer_begun);
     hth_ask_on(HTH_ASK_HOLDS, answer_holds);
+    hth_ask_on(HTH_ASK_OBJECT, answer_object);
     struct sigaction before, ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&ours.sa_mask);
     if (sigaction(SIGUSR2, NULL, &before) == 0 && (before.sa_flags & SA_SIGINFO) == 0 &&

@@ -69,6 +69,17 @@ if has 'for these PEs and ([2-9]|[1-9][0-9]+) cores'; then
     step "the progress thread keeps off a bound program's core" [ "$units" != "$progress" ]
 fi
 
+export HEARTH_PAGER=mprotect
+info "$build/hearth-info"
+step "the pager is what was asked for" has '^pager: mprotect$'
+unset HEARTH_PAGER
+
+# Or asked for in vain, with the reason: here, or of this kernel.
+info env HEARTH_HUGE_PAGES=1 HEARTH_CACHE_BYTES=1M "$build/hearth-info"
+step "huge pages and a bounded cache" has 'HEARTH_HUGE_PAGES=1 has no effect: HEARTH_CACHE_BYTES'
+info env HEARTH_HUGE_PAGES=1 HEARTH_LOG=info "$build/hearth-info"
+step "huge pages" has 'huge pages asked for$|HEARTH_HUGE_PAGES=1 has no effect: .*(shmem_enabled says|MADV)'
+
 export HEARTH_NODE_PES=2 HEARTH_WATCHDOG=7 HEARTH_PROGRESS=poll
 # shellcheck disable=SC2086
 step "with variables set" info ${MPIRUN:-mpirun --oversubscribe} -n 3 "$build/hearth-info"

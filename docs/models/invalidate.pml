@@ -12,6 +12,10 @@ byte hint[N], hint_summary[N];               /* at a home: a set of pages; is it
 byte stale[N], stale_summary[N];
 bool registered[N * P];
 LOCKS(acquire_lock, N);
+#ifdef HOT
+byte image[N * P * W];                       /* what a release has read; under the release lock */
+byte fresh[N * P * W];                       /* what a refresh has fetched; under busy */
+#endif
 byte taking[N];                              /* acquires that have taken a summary, and not ended */
 
 #define ME(p) AT(me, p)
@@ -83,10 +87,29 @@ inline fault(write)                          /* on page p */
         }
     :: else ->
         if
-        :: state[ME(p)] == INVALID -> fetch()
+        :: state[ME(p)] == INVALID ->
+            fetch();
+#ifdef HOT
+            missed = true
+#endif
         :: else
         fi;
         atomic {
+#ifdef HOT                                   /* a page that migrates is writable from its miss on */
+            if
+            :: !write && missed ->
+                if
+                :: make_twin(p);
+                   state[ME(p)] = DIRTY;
+#ifndef BUG_MISSUNLISTED
+                   dirty_add(me, p)
+#endif
+                :: skip
+                fi
+            :: else
+            fi;
+            missed = false;
+#endif
             if
             :: write && state[ME(p)] == CLEAN ->
 #ifdef BUG_OLDTWIN                           /* keeps the twin of the last time */
@@ -115,7 +138,54 @@ inline fault(write)                          /* on page p */
 
 /* --- release --- */
 
-/* The kept pages' changed bytes, put in any order; done when all are there. */
+#ifdef HOT
+#define IS_HOT(p) HAS(hot, p)
+#else
+#define IS_HOT(p) 0
+#endif
+
+/* Where puts, packed diffs and a kept twin are made from. */
+#ifdef HOT
+#define SENT(p, i) image[IN(me, p, i)]
+#else
+#define SENT(p, i) frame[IN(me, p, i)]
+#endif
+
+#ifdef HOT
+/* Any page that is kept may be hot: it stays writable. */
+inline choose_hot(drop)
+{
+    q = 0;
+    do
+    :: q < P ->
+        if
+        :: HAS(kept, q) && !drop -> hot = hot | BIT(q)
+        :: true
+        fi;
+        q++
+    :: else -> q = 0; break
+    od
+}
+
+inline keep_twin(page)                       /* inside atomic: what was sent is now the twin */
+{
+    for (i : 0 .. W - 1) {
+        if
+        :: HAS(named, page * W + i) ->
+#ifdef BUG_TWINFRAME
+            twin[IN(me, page, i)] = frame[IN(me, page, i)]
+#elif !defined(BUG_TWINOLD)
+            twin[IN(me, page, i)] = image[IN(me, page, i)]
+#endif
+        :: else
+        fi
+    }
+    i = 0
+}
+#endif
+
+/* The kept pages' changed bytes, by puts or in messages that the home applies and acknowledges, in
+ * any order; done when all are there. */
 inline write_back()
 {
     atomic {
@@ -125,28 +195,44 @@ inline write_back()
             :: HAS(kept, q) && HOME(q) != me ->
                 for (i : 0 .. W - 1) {
                     if
-                    :: frame[IN(me, q, i)] != twin[IN(me, q, i)] -> put = put | BIT(q * W + i)
+                    :: frame[IN(me, q, i)] != twin[IN(me, q, i)] ->
+                        put = put | BIT(q * W + i);
+#ifdef HOT
+                        image[IN(me, q, i)] = frame[IN(me, q, i)]
+#endif
                     :: else
                     fi
                 }
             :: else
             fi
         }
+#ifdef HOT
+        named = put;
+#endif
         q = 0;
         i = 0
     };
 #ifdef BUG_PUTNOBUSY
     atomic { let_go(kept) };
 #endif
+#ifndef BUG_ACKEARLY                         /* the home acknowledges before it has applied */
+    arrive()
+#else
+    skip
+#endif
+}
+
+inline arrive()
+{
     do
-    :: HAS(put, 0) -> d_step { put = put & ~1; frame[IN(HOME(0), 0, 0)] = frame[IN(me, 0, 0)] }
+    :: HAS(put, 0) -> d_step { put = put & ~1; frame[IN(HOME(0), 0, 0)] = SENT(0, 0) }
 #if P * W > 1
     :: HAS(put, 1) -> d_step { put = put & ~2;
-                               frame[IN(HOME(1 / W), 1 / W, 1 % W)] = frame[IN(me, 1 / W, 1 % W)] }
+                               frame[IN(HOME(1 / W), 1 / W, 1 % W)] = SENT(1 / W, 1 % W) }
 #endif
 #if P * W > 2
-    :: HAS(put, 2) -> d_step { put = put & ~4; frame[IN(HOME(1), 1, 0)] = frame[IN(me, 1, 0)] }
-    :: HAS(put, 3) -> d_step { put = put & ~8; frame[IN(HOME(1), 1, 1)] = frame[IN(me, 1, 1)] }
+    :: HAS(put, 2) -> d_step { put = put & ~4; frame[IN(HOME(1), 1, 0)] = SENT(1, 0) }
+    :: HAS(put, 3) -> d_step { put = put & ~8; frame[IN(HOME(1), 1, 1)] = SENT(1, 1) }
 #endif
     :: put == 0 -> break
     od
@@ -244,6 +330,9 @@ inline make_exclusive()
 /* The pages in `set`; with `drop`, leave no copy of them. Release lock held. */
 inline release_pages(drop)
 {
+#ifdef HOT
+    hot = 0;
+#endif
     q = 0;
     do
     :: q < P ->
@@ -274,11 +363,14 @@ inline release_pages(drop)
         }
     :: else -> q = 0; set = 0; break
     od;
+#ifdef HOT
+    choose_hot(drop);
+#endif
     do /* hth_protect_runs */
     :: q < P ->
         if
 #ifndef BUG_NOPROTECT
-        :: HAS(kept, q) -> view[ME(q)] = R
+        :: HAS(kept, q) && !IS_HOT(q) -> view[ME(q)] = (drop -> NONE : R)
 #endif
         :: else
         fi;
@@ -296,10 +388,20 @@ inline release_pages(drop)
     :: q < P ->
         atomic {
             if
-            :: HAS(kept, q) && HOME(q) == me -> state[ME(q)] = TRACKED
+            :: HAS(kept, q) && HOME(q) == me && !IS_HOT(q) -> state[ME(q)] = TRACKED
             :: HAS(kept, q) && HOME(q) != me && drop ->
                 view[ME(q)] = NONE; state[ME(q)] = INVALID; spoil(q)
-            :: HAS(kept, q) && HOME(q) != me && !drop ->
+#ifdef HOT
+            :: HAS(kept, q) && IS_HOT(q) ->
+                if
+                :: HOME(q) != me -> keep_twin(q)
+                :: else
+                fi
+#ifndef BUG_HOTUNLISTED
+                ; dirty_add(me, q)
+#endif
+#endif
+            :: HAS(kept, q) && HOME(q) != me && !drop && !IS_HOT(q) ->
                 state[ME(q)] = CLEAN
 #ifndef BUG_OLDTWIN
                 ; end_twin(q)
@@ -316,10 +418,32 @@ inline release_pages(drop)
         }
     :: else -> q = 0; break
     od;
+#ifdef HOT
+    atomic {                                 /* nobody is told of a copy that had not changed */
+        for (q : 0 .. P - 1) {
+            if
+            :: HOME(q) != me && ((named >> (q * W)) & (BIT(W) - 1)) == 0 -> kept = kept & ~BIT(q)
+            :: else
+            fi;
+#ifndef BUG_ACKEARLY
+            for (i : 0 .. W - 1) {
+                image[IN(me, q, i)] = 0
+            }
+#endif
+        }
+        named = 0;
+        hot = 0;
+        q = 0;
+        i = 0
+    };
+#endif
 #ifndef BUG_READFIRST
     read_copysets();
 #endif
     tell();
+#ifdef BUG_ACKEARLY
+    arrive();
+#endif
     make_exclusive();
     atomic {
         kept = 0;
@@ -435,6 +559,46 @@ inline unregister()
     atomic { copyset[q] = copyset[q] & ~BIT(me) };
 }
 
+#ifdef HOT
+inline merge(b)                              /* what is new goes into frame and twin */
+{
+    atomic {
+        if
+#ifdef BUG_REFRESHALL                        /* what this PE has written is not new, and lost */
+        :: fresh[IN(me, q, b)] != frame[IN(me, q, b)] ->
+#else
+        :: fresh[IN(me, q, b)] != twin[IN(me, q, b)] ->
+#endif
+            frame[IN(me, q, b)] = fresh[IN(me, q, b)];
+#ifndef BUG_REFRESHNOTWIN
+            twin[IN(me, q, b)] = fresh[IN(me, q, b)]
+#endif
+        :: else
+        fi
+    }
+}
+
+/* Page q, which is being written, and stays so. */
+inline refresh()
+{
+#ifdef BUG_REFRESHNOBUSY
+    UNLOCK(busy[ME(q)]);
+#endif
+    fresh[IN(me, q, 0)] = frame[IN(HOME(q), q, 0)];
+#if W > 1
+    fresh[IN(me, q, 1)] = frame[IN(HOME(q), q, 1)];
+#endif
+    merge(0);
+#if W > 1
+    merge(1);
+#endif
+#ifndef BUG_REFRESHNOBUSY
+    UNLOCK(busy[ME(q)]);
+#endif
+    skip
+}
+#endif
+
 /* The pages in `told`, from this PE's stale map. */
 inline take_stale()
 {
@@ -459,6 +623,10 @@ inline take_stale()
 #endif
         if
         :: state[ME(q)] == CLEAN -> row = row | BIT(q); q++
+#ifdef HOT                                   /* not yet: it counts the notices in vain */
+        :: state[ME(q)] == INVALID && registered[ME(q)] -> UNLOCK(busy[ME(q)]); q++
+        :: state[ME(q)] == DIRTY -> refresh(); q++
+#endif
         :: state[ME(q)] == INVALID && registered[ME(q)] ->
 #if P > 1
             drop_run();
@@ -556,14 +724,19 @@ inline evict()                               /* page p */
     release_pages(true)
 #else
     LOCK(release_lock[me]);
-    set = BIT(p);
-    release_pages(true);
+    if
+    :: (state[ME(p)] == CLEAN || state[ME(p)] == DIRTY) && !PINNED(me, p) ->
+        set = BIT(p);
+        release_pages(true)
+    :: else
+    fi;
     UNLOCK(release_lock[me])
 #endif
 }
 
 /* --- memory management --- */
 
+#ifdef FORGET
 inline forget()                              /* page 0 */
 {
     LOCK(release_lock[me]);
@@ -580,11 +753,17 @@ inline forget()                              /* page 0 */
         if
         :: HOME(0) == me -> copyset[0] = 0
         :: else
-        fi
+        fi;
+        pinned[me] = false
     };
     UNLOCK(release_lock[me])
 }
+#endif
 
+#ifdef HOT
+#define PROTOCOL_LOCALS byte told, dirty, row, hot, named; bool missed; byte copies[P]
+#else
 #define PROTOCOL_LOCALS byte told, dirty, row; byte copies[P]
+#endif
 #define START_HANDLERS  skip
 #include "program.pml"

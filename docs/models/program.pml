@@ -45,7 +45,12 @@ inline check_end()
             for (s : 0 .. N - 1) {
                 assert(s == HOME(q) || view[AT(s, q)] == NONE ||
                        frame[IN(s, q, i)] == truth[q * W + i] || OUT_OF_DATE_BUT_TOLD(s, q));
+#ifdef HOT                                   /* a hot page stays dirty, with nothing to send */
+                assert(state[AT(s, q)] != DIRTY || s == HOME(q) ||
+                       frame[IN(s, q, i)] == twin[IN(s, q, i)])
+#else
                 assert(state[AT(s, q)] != DIRTY)
+#endif
             }
         }
     }
@@ -110,8 +115,13 @@ inline maybe_evict()
 /* hth_memory_free of page 0, then the memory is dealt to home NEWHOME. One thread of each PE. */
 inline free_page()
 {
+#ifndef BUG_NOPIN
+    LOCK(release_lock[me]);
+    pinned[me] = true;
+    UNLOCK(release_lock[me]);
+#endif
     release(); BARRIER(1); acquire();
-    forget();
+    forget();                                /* which unpins */
     release(); BARRIER(2); acquire();
     atomic {
         if

@@ -122,6 +122,10 @@ short invalidate ok -DP=2 -DW=1 -DOPS0=2 -DSTRAY=acquire -DABA -DMOD=2
 short invalidate ok -DFORGET -DEVICT
 short invalidate ok -DFORGET -DSTRAY=evict -DMOD=2
 short invalidate ok -DFORGET -DSTRAY=acquire -DMOD=2
+short invalidate ok -DHOT -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
+short invalidate ok -DHOT -DEVICT
+short invalidate ok -DHOT -DT1=2 -DMOD=2 -DABA -DBIG
+short invalidate ok -DHOT -DP=2 -DW=1 -DOPS0=2 -DEVICT
 short invalidate ok -DTERMINATION -DT1=2 -DMOD=2
 short invalidate ok -DTERMINATION -DP=2 -DW=1 -DEVICT
 short invalidate ok -DLIVE -DW=1 -DWATCH=0 -DBIG
@@ -138,6 +142,7 @@ short update ok -DP=2 -DMOD=2 -DBATCH=1
 short update ok -DP=2 -DHOME1=1 -DEVICT -DMOD=2
 short update ok -DP=2 -DW=1 -DT1=2 -DOPS0=2
 short update ok -DFORGET -DEVICT
+short update ok -DFORGET -DSTRAY=evict
 short update ok -DTERMINATION -DT1=2 -DMOD=2
 short update ok -DTERMINATION -DP=2 -DW=1 -DEVICT
 short update ok -DLIVE -DW=1 -DEVICT -DWATCH=0
@@ -152,6 +157,7 @@ short sequential ok -DP=2 -DHOME1=1 -DMOD=2
 short sequential ok -DW=2 -DMOD=2
 short sequential ok -DZERO -DOPS0=2
 short sequential ok -DFORGET -DEVICT -DMOD=2
+short sequential ok -DFORGET -DSTRAY=evict -DMOD=2
 short sequential ok -DTERMINATION
 short sequential ok -DTERMINATION -DN=3 -DT0=0 -DT2=1 -DMOD=2
 short sequential ok -DLIVE -DWATCH=1
@@ -184,6 +190,14 @@ short invalidate assertion -DBUG_UNREGLATE -DT1=2 -DOPS1=2 -DEVICT
 short invalidate assertion -DBUG_EARLYEXCLUSIVE -DOPS0=2 -DOPS1=2
 short invalidate assertion -DBUG_OLDTWIN -DOPS1=2 -DMOD=2
 short invalidate assertion -DBUG_UNLISTEARLY -DT1=2 -DP=2 -DBATCH=1 -DMOD=2
+short invalidate assertion -DBUG_ACKEARLY -DN=3 -DT0=0 -DT2=1
+short invalidate assertion -DBUG_HOTUNLISTED -DHOT -DOPS1=2
+short invalidate assertion -DBUG_MISSUNLISTED -DHOT
+short invalidate assertion -DBUG_TWINOLD -DHOT -DOPS1=2
+short invalidate assertion -DBUG_TWINFRAME -DHOT -DT1=2 -DMOD=2 -DABA -DBIG
+short invalidate assertion -DBUG_REFRESHNOTWIN -DHOT -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
+short invalidate assertion -DBUG_REFRESHALL -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
+short invalidate assertion -DBUG_REFRESHNOBUSY -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
 short invalidate assertion -DBUG_FORGETHINT -DFORGET
 short invalidate assertion -DBUG_FORGETREG -DFORGET -DN=3 -DT2=1 -DMOD=2
 short invalidate deadlock -DBUG_WAITHOLDING -DT1=2 -DEVICT
@@ -204,7 +218,7 @@ short update assertion -DBUG_NOWAIT -DOPS0=2
 short update assertion -DBUG_ACKEARLY -DN=3 -DT2=1 -DOPS2=2
 short update assertion -DBUG_UNSUBFIRST -DOPS0=2 -DOPS1=2 -DEVICT
 short update assertion -DBUG_NOUNSUBACK -DFORGET -DEVICT
-short update assertion -DFORGET -DSTRAY=evict
+short update assertion -DBUG_NOPIN -DFORGET -DSTRAY=evict
 short update deadlock -DBUG_EVICTNOBUSY -DT1=2 -DEVICT -DOPS1=2
 short update deadlock -DBUG_DROPNOACK -DOPS0=2 -DOPS1=2 -DEVICT
 short update cycle -DBUG_DROPNOACK -DLIVE -DW=1 -DEVICT -DWATCH=0
@@ -232,7 +246,7 @@ short sequential assertion -DBUG_ZEROUNGUARDED -DZERO
 short sequential assertion -DBUG_FORGETLEDGER -DFORGET -DNEWHOME=0
 short sequential assertion -DBUG_HOMETWICE -DFORGET
 short sequential assertion -DBUG_NOBUSY -DT1=2
-short sequential assertion -DFORGET -DSTRAY=evict
+short sequential assertion -DBUG_NOPIN -DFORGET -DSTRAY=evict
 short sequential deadlock -DBUG_WBNOTANSWER -DOPS1=2 -DEVICT
 short sequential deadlock -DBUG_HANDLERBUSY -DOPS0=2 -DOPS1=2
 short sequential deadlock -DBUG_NOFIFO -DOPS1=2 -DEVICT
@@ -250,6 +264,8 @@ long invalidate ok -DT1=2 -DOPS1=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DT1=2 -DOPS1=2 -DABA -DMOD=2 -DBIG
 long invalidate ok -DN=3 -DT1=2 -DT2=1 -DT0=0 -DOPS2=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DN=3 -DT2=1 -DOPS2=2 -DEVICT -DMOD=2 -DBIG
+long invalidate ok -DHOT -DT1=2 -DOPS1=2 -DMOD=2 -DBIG
+long invalidate ok -DHOT -DN=3 -DT2=1 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DHOME1=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG

@@ -190,8 +190,9 @@ inline unmap()                               /* inside atomic */
 
 inline evict()                               /* page p */
 {
+    LOCK(release_lock[me]);
     if
-    :: HOME(p) != me ->
+    :: HOME(p) != me && !PINNED(me, p) ->
         LOCK(busy[ME(p)]);
         KNOW_HOME;
 #ifndef BUG_EVICTNOLOCK
@@ -228,7 +229,8 @@ inline evict()                               /* page p */
         !pending[ME(p)];
         UNLOCK(busy[ME(p)])
     :: else
-    fi
+    fi;
+    UNLOCK(release_lock[me])
 }
 
 /* --- handlers --- */

@@ -89,13 +89,14 @@ inline release() { skip }
 inline acquire() { skip }
 
 #ifdef FORGET
-#define FORGET_HOME home_known[ME(0)] = false
+#define FORGET_HOME home_known[ME(0)] = false; pinned[me] = false
 #else
 #define FORGET_HOME skip
 #endif
 
 inline forget()                              /* page 0 */
 {
+    LOCK(release_lock[me]);
     view[ME(0)] = NONE;
     atomic {
         LOCK(home_lock[me]);
@@ -118,7 +119,8 @@ inline forget()                              /* page 0 */
         state[ME(0)] = INVALID;
         spoil(0)
     };
-    FORGET_HOME
+    FORGET_HOME;
+    UNLOCK(release_lock[me])
 }
 
 /* All threads have ended: the bytes are where the ledger says, and nobody is owed anything. */

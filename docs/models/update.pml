@@ -314,9 +314,8 @@ inline unmap()                               /* inside atomic */
     spoil(p)
 }
 
-inline evict()                               /* page p */
+inline evict_held()
 {
-    LOCK(release_lock[me]);
 #ifndef BUG_EVICTNOBUSY
     LOCK(busy[ME(p)]);
 #endif
@@ -347,6 +346,16 @@ inline evict()                               /* page p */
 #ifndef BUG_EVICTNOBUSY
     UNLOCK(busy[ME(p)]);
 #endif
+    skip
+}
+
+inline evict()                               /* page p */
+{
+    LOCK(release_lock[me]);
+    if
+    :: (state[ME(p)] == CLEAN || state[ME(p)] == DIRTY) && !PINNED(me, p) -> evict_held()
+    :: else
+    fi;
     UNLOCK(release_lock[me])
 }
 
@@ -361,6 +370,7 @@ inline unpublish(page)                       /* inside atomic */
     i = 0
 }
 
+#ifdef FORGET
 inline forget()                              /* page 0 */
 {
     LOCK(release_lock[me]);
@@ -373,10 +383,12 @@ inline forget()                              /* page 0 */
         view[ME(0)] = NONE;
         state[ME(0)] = INVALID;
         spoil(0);
-        UNLOCK(page_lock[ME(0)])
+        UNLOCK(page_lock[ME(0)]);
+        pinned[me] = false
     };
     UNLOCK(release_lock[me])
 }
+#endif
 
 /* --- messages --- */
 

@@ -199,6 +199,10 @@ byte finished = 0;
 #ifdef FORGET
 byte arrived = 0;
 bool dealt = false;
+bool pinned[N];                              /* page 0: hth_coherence_pin; guarded by release_lock */
+#define PINNED(pe, page) ((page) == 0 && pinned[pe])
+#else
+#define PINNED(pe, page) false
 #endif
 #ifdef LIVE
 bool watched = false;                        /* thread WATCH is in a fault, release, acquire, eviction */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "config.h"
 #include "net/comm.h"
@@ -31,17 +33,14 @@ static const char *value_of(const struct hth_config_entry *entry, bool *set_out)
     return *set_out ? value : entry->preset;
 }
 
-/* FNV-1a. */
 static uint64_t fingerprint(void)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = 0;
     const struct hth_config_entry *entry;
     for (unsigned i = 0; (entry = hth_config_entry(i)) != NULL; i++) {
         bool set;
         const char *value = value_of(entry, &set);
-        for (size_t k = 0; k <= strlen(value); k++) {
-            hash = (hash ^ (unsigned char)value[k]) * UINT64_C(0x100000001b3);
-        }
+        hash = XXH64(value, strlen(value) + 1, hash);
     }
     return hash;
 }

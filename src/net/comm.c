@@ -344,24 +344,28 @@ struct hth_bell *hth_comm_bell(int pe)
 /* --- collectives --- */
 
 struct collective {
-    MPI_Request request;
-    uint64_t everyone; /* what job.here->arrivals is once all PEs of this machine have begun it */
+    MPI_Request request; /* none: a barrier of PEs that are all on this machine */
+    uint64_t everyone;   /* what job.here->arrivals is once all PEs of this machine have begun it */
 };
 
-static bool collective_done(void *arg)
-{
-    struct collective *collective = arg;
-    int done = 0;
-    HTH_MPI(MPI_Test(&collective->request, &done, MPI_STATUS_IGNORE));
-    return done != 0;
-}
-
-/* Once all have come, what is left is a few messages that ring no bell. */
+/* All PEs of the job, which are all on this machine. What is left of a collective of MPI's then is
+ * a few messages that ring no bell; of a barrier, nothing. */
 static bool all_have_come(void *arg)
 {
     struct collective *collective = arg;
     return job.here != NULL && job.n_here == job.n_pes &&
            atomic_load(&job.here->arrivals) >= collective->everyone;
+}
+
+static bool collective_done(void *arg)
+{
+    struct collective *collective = arg;
+    int done = 0;
+    if (collective->request == MPI_REQUEST_NULL) {
+        return all_have_come(collective);
+    }
+    HTH_MPI(MPI_Test(&collective->request, &done, MPI_STATUS_IGNORE));
+    return done != 0;
 }
 
 static void finish(struct collective *collective)
@@ -386,8 +390,10 @@ void hth_comm_barrier(void)
     if (job.n_pes == 1) {
         return;
     }
-    struct collective collective;
-    HTH_MPI(MPI_Ibarrier(hth_comm_world, &collective.request));
+    struct collective collective = {.request = MPI_REQUEST_NULL};
+    if (job.here == NULL || job.n_here < job.n_pes) {
+        HTH_MPI(MPI_Ibarrier(hth_comm_world, &collective.request));
+    }
     finish(&collective);
 }
 

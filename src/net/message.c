@@ -10,18 +10,23 @@
 #include "alarm.h"
 #include "log.h"
 #include "net/comm.h"
+#include "net/lend.h"
 #include "net/mpi.h"
 #include "pool.h"
 #include "port.h"
+#include "spin.h"
 
-#define TAG       1
-#define RECEIVES  16 /* posted at once */
-#define AT_A_TIME 16 /* messages handled by one poll, so that its caller gets to look around */
+#define TAG 1
+#define RECEIVES                                                                                   \
+    4 /* posted at once; more, and large ones would go round in more memory than caches have */
+#define LENT_MIN  1024 /* bytes; what is shorter MPI copies quicker than we refer to it */
+#define AT_A_TIME 16   /* messages handled by one poll, so that its caller gets to look around */
 
 /* What travels: this head, padded to 64 bytes so that the payload is aligned, then the payload. */
 struct head {
     uint32_t sequence; /* per pair of PEs, from 0 */
     uint32_t kind;
+    uint32_t lent, lent_bytes; /* the payload is in that block of the sender's (lend.h); 0: here */
 };
 
 struct buffer {
@@ -64,18 +69,6 @@ static atomic_flag pending_lock = ATOMIC_FLAG_INIT;      /* guards the two below
 static struct buffer *pending, **pending_end = &pending; /* sent, not yet complete; oldest first */
 static _Atomic unsigned n_pending;
 
-static void spin_lock(atomic_flag *lock)
-{
-    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire)) {
-        sched_yield();
-    }
-}
-
-static void spin_unlock(atomic_flag *lock)
-{
-    atomic_flag_clear_explicit(lock, memory_order_release);
-}
-
 static struct buffer *new_buffer(void)
 {
     struct buffer *buffer = hth_pool_get(sizeof *buffer);
@@ -85,9 +78,10 @@ static struct buffer *new_buffer(void)
     return buffer;
 }
 
-void *hth_message_new(void)
+void *hth_message_new(int pe)
 {
-    return new_buffer()->payload;
+    void *block = hth_comm_bell(pe) != NULL ? hth_lend_get() : NULL;
+    return block != NULL ? block : new_buffer()->payload;
 }
 
 static struct buffer *buffer_of(void *message)
@@ -97,21 +91,25 @@ static struct buffer *buffer_of(void *message)
 
 void hth_message_drop(void *message)
 {
+    if (hth_lend_number(message) != 0) {
+        hth_lend_put(message);
+        return;
+    }
     hth_pool_put(buffer_of(message), sizeof(struct buffer));
 }
 
 static void add_pending(struct buffer *buffer)
 {
     buffer->next = NULL;
-    spin_lock(&pending_lock);
+    hth_spin_lock(&pending_lock);
     *pending_end = buffer;
     pending_end = &buffer->next;
-    spin_unlock(&pending_lock);
+    hth_spin_unlock(&pending_lock);
 }
 
 static struct buffer *take_pending(void)
 {
-    spin_lock(&pending_lock);
+    hth_spin_lock(&pending_lock);
     struct buffer *buffer = pending;
     if (buffer != NULL) {
         pending = buffer->next;
@@ -119,28 +117,67 @@ static struct buffer *take_pending(void)
             pending_end = &pending;
         }
     }
-    spin_unlock(&pending_lock);
+    hth_spin_unlock(&pending_lock);
     return buffer;
 }
 
-void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes)
+/* What MPI is to send: the message, or a reference to it. Sets how much of the payload. */
+static struct buffer *to_send(void *message, size_t *bytes_inout)
 {
-    struct buffer *buffer = buffer_of(message);
+    uint32_t number = hth_lend_number(message);
+    struct buffer *buffer = number == 0 ? buffer_of(message) : new_buffer();
+    buffer->head.lent = 0;
+    if (number == 0) {
+        return buffer;
+    }
+    if (*bytes_inout < LENT_MIN) {
+        memcpy(buffer->payload, message, *bytes_inout);
+        hth_lend_put(message);
+        return buffer;
+    }
+    hth_lend_out(message);
+    buffer->head.lent = number;
+    buffer->head.lent_bytes = (uint32_t)*bytes_inout;
+    *bytes_inout = 0;
+    return buffer;
+}
+
+static void post(int pe, struct hth_bell *bell, enum hth_message_kind kind, void *message,
+                 size_t bytes)
+{
+    struct buffer *buffer = to_send(message, &bytes);
     struct outgoing *to = &out[pe];
     buffer->head.kind = kind;
-    spin_lock(&to->lock);
+    if (bell != NULL) {
+        hth_bell_announce(bell);
+    }
+    hth_spin_lock(&to->lock);
     buffer->head.sequence = to->sequence++;
     HTH_MPI(MPI_Isend(&buffer->head, (int)(HEAD_BYTES + bytes), MPI_BYTE, pe, TAG, hth_comm_world,
                       &buffer->request));
-    spin_unlock(&to->lock);
-    struct hth_bell *bell = hth_comm_bell(pe);
-    if (bell != NULL) {
-        hth_bell_ring(bell);
-    }
+    hth_spin_unlock(&to->lock);
     /* Put aside; the next poll looks whether it is complete. Testing it here would enter MPI's
      * progress, and with it other requests, from within a handler. */
     add_pending(buffer);
     atomic_fetch_add_explicit(&n_pending, 1, memory_order_relaxed);
+}
+
+void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes)
+{
+    struct hth_bell *bell = hth_comm_bell(pe);
+    post(pe, bell, kind, message, bytes);
+    if (bell != NULL) {
+        hth_bell_ring(bell);
+    }
+}
+
+void hth_message_answer(int pe, enum hth_message_kind kind, void *message, size_t bytes)
+{
+    struct hth_bell *bell = hth_comm_bell(pe);
+    post(pe, bell, kind, message, bytes);
+    if (bell != NULL) {
+        hth_bell_wake_waiting(bell);
+    }
 }
 
 /* Give back the buffers of sends that are complete: look at the oldest few, so that a poll costs
@@ -188,7 +225,13 @@ static void handle(struct buffer *buffer, int from, int bytes)
                 from, buffer->head.sequence, in.expected[from]);
     }
     in.expected[from]++;
-    in.handlers[buffer->head.kind](from, buffer->payload, (size_t)bytes - HEAD_BYTES);
+    uint32_t lent = buffer->head.lent;
+    if (lent == 0) {
+        in.handlers[buffer->head.kind](from, buffer->payload, (size_t)bytes - HEAD_BYTES);
+        return;
+    }
+    in.handlers[buffer->head.kind](from, hth_lend_at(from, lent), buffer->head.lent_bytes);
+    hth_lend_return(from, lent);
 }
 
 /* --- holding back, for tests: each message by a time of its own, in order within a pair of PEs ---
@@ -269,6 +312,9 @@ int hth_message_poll(void)
             break;
         }
         MPI_Get_count(&status, MPI_BYTE, &bytes);
+        if (hth_comm_bell(status.MPI_SOURCE) != NULL) {
+            hth_progress_taken(1);
+        }
         if (in.delay_ns > 0) {
             hold_back(buffer, status.MPI_SOURCE, bytes);
             buffer = in.ring[in.next] = new_buffer();

@@ -28,9 +28,10 @@ int hth_message_start(uint64_t delay_us);
 void hth_message_stop(void);
 void hth_message_on(enum hth_message_kind kind, hth_message_handler handler);
 
-/* As hth_port_message_new, _send and _drop. */
-void *hth_message_new(void);
+/* As hth_port_message_new, _send, _answer and _drop. */
+void *hth_message_new(int pe);
 void hth_message_send(int pe, enum hth_message_kind kind, void *message, size_t bytes);
+void hth_message_answer(int pe, enum hth_message_kind kind, void *message, size_t bytes);
 void hth_message_drop(void *message);
 
 /* Are there messages that MPI has not let go of yet? */

@@ -2,7 +2,6 @@
 #include "net/relay.h"
 
 #include <hearth.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "net/comm.h"
 #include "net/message.h"
 #include "progress.h"
+#include "spin.h"
 
 enum request_kind { GET, PUT, WORD, ADD32, CAS32 };
 
@@ -58,18 +58,6 @@ static struct account {
                                   place; pairs with the loads below */
 } * accounts;
 
-static void lock_account(struct account *account)
-{
-    while (atomic_flag_test_and_set_explicit(&account->lock, memory_order_acquire)) {
-        sched_yield();
-    }
-}
-
-static void unlock_account(struct account *account)
-{
-    atomic_flag_clear_explicit(&account->lock, memory_order_release);
-}
-
 static size_t padded(size_t bytes)
 {
     return (bytes + 7) & ~(size_t)7;
@@ -111,7 +99,7 @@ static void ask(int pe, const struct request *request, const void *tail, size_t 
 {
     struct account *account = &accounts[pe];
     size_t bytes = sizeof *request + padded(tail_bytes);
-    lock_account(account);
+    hth_spin_lock(&account->lock);
     if (account->draft != NULL &&
         (account->used + bytes > HTH_MESSAGE_BYTES_MAX || account->wanted + wanted > GETS_MAX)) {
         post(pe, account);
@@ -120,19 +108,19 @@ static void ask(int pe, const struct request *request, const void *tail, size_t 
            account->asked >=
                UNDER_WAY + atomic_load_explicit(&account->answered, memory_order_relaxed)) {
         uint64_t answers = account->asked + 1 - UNDER_WAY;
-        unlock_account(account);
+        hth_spin_unlock(&account->lock);
         await(account, answers);
-        lock_account(account);
+        hth_spin_lock(&account->lock);
     }
     if (account->draft == NULL) {
-        account->draft = hth_message_new();
+        account->draft = hth_message_new(pe);
         account->used = account->wanted = 0;
     }
     memcpy(account->draft + account->used, request, sizeof *request);
     memcpy(account->draft + account->used + sizeof *request, tail, tail_bytes);
     account->used += bytes;
     account->wanted += wanted;
-    unlock_account(account);
+    hth_spin_unlock(&account->lock);
 }
 
 void hth_relay_get(int pe, uint64_t offset, void *to, size_t bytes)
@@ -189,10 +177,10 @@ uint32_t hth_relay_cas32(int pe, uint32_t window, uint64_t word, uint32_t expect
 void hth_relay_flush(int pe)
 {
     struct account *account = &accounts[pe];
-    lock_account(account);
+    hth_spin_lock(&account->lock);
     post(pe, account);
     uint64_t answers = account->asked;
-    unlock_account(account);
+    hth_spin_unlock(&account->lock);
     await(account, answers);
 }
 
@@ -209,11 +197,11 @@ static void send_reply(struct reply *reply, bool last)
 {
     struct answer head = {last};
     if (reply->message == NULL) {
-        reply->message = hth_message_new();
+        reply->message = hth_message_new(reply->to);
         reply->used = sizeof head;
     }
     memcpy(reply->message, &head, sizeof head);
-    hth_message_send(reply->to, HTH_MESSAGE_RELAY_ANSWER, reply->message, reply->used);
+    hth_message_answer(reply->to, HTH_MESSAGE_RELAY_ANSWER, reply->message, reply->used);
     reply->message = NULL;
 }
 
@@ -225,7 +213,7 @@ static void add_result(struct reply *reply, void *to, const void *from, size_t b
         send_reply(reply, false);
     }
     if (reply->message == NULL) {
-        reply->message = hth_message_new();
+        reply->message = hth_message_new(reply->to);
         reply->used = sizeof(struct answer);
     }
     memcpy(reply->message + reply->used, &result, sizeof result);

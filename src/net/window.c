@@ -191,6 +191,13 @@ static uint64_t *own_word(uint32_t window, uint64_t word)
     return window < n_windows && word < windows[window].n ? &windows[window].mine[word] : NULL;
 }
 
+/* Where there is no other way left. */
+static int must_add_window(uint64_t n)
+{
+    int rc = add_window(n);
+    return rc != HEARTH_OK ? hth_error(rc, "%s", why) : HEARTH_OK;
+}
+
 static int start_relay(void *alias, uint64_t bytes, uint64_t first_words, const char *reason)
 {
     struct hth_relay_config config = {alias, bytes, own_word};
@@ -203,7 +210,7 @@ static int start_relay(void *alias, uint64_t bytes, uint64_t first_words, const 
     relayed = true;
     snprintf(kind, sizeof kind, "relay (%s)", reason);
     int rc = (int)hth_comm_min(hth_relay_start(&config));
-    return rc != HEARTH_OK ? rc : add_window(first_words);
+    return rc != HEARTH_OK ? rc : must_add_window(first_words);
 }
 
 static int start_windows(void *alias, uint64_t bytes, uint64_t first_words, bool must)
@@ -233,7 +240,7 @@ int hth_window_start(void *alias, uint64_t bytes, uint64_t first_words,
     enum hth_rma rma = (enum hth_rma)config->rma;
     snprintf(kind, sizeof kind, "%s", alone() ? "not needed (one PE)" : "MPI windows");
     if (alone()) {
-        return add_window(first_words);
+        return must_add_window(first_words);
     }
     if (rma == HTH_RMA_RELAY) {
         return start_relay(alias, bytes, first_words, "HEARTH_RMA=relay");
@@ -316,8 +323,8 @@ int hth_words_create(uint64_t n, struct hth_words *words_out)
             return HEARTH_OK;
         }
     }
-    int rc = add_window(n > WORDS_AT_ONCE ? n : WORDS_AT_ONCE);
-    return rc != HEARTH_OK ? hth_error(rc, "%s", why) : hth_words_create(n, words_out);
+    int rc = must_add_window(n > WORDS_AT_ONCE ? n : WORDS_AT_ONCE);
+    return rc != HEARTH_OK ? rc : hth_words_create(n, words_out);
 }
 
 void hth_words_destroy(struct hth_words *words)

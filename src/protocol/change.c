@@ -38,16 +38,15 @@ static unsigned next_pages(struct hth_coherence *c, struct hth_region *r, bool h
 {
     unsigned n = 0;
     for (; *page < end && n < max; (*page)++) {
-        if ((hth_homes_lookup(r->homes, *page) == c->my_pe) == homed_here) {
+        if ((hth_page_known_home(r, *page) == c->my_pe) == homed_here) {
             pages[n++] = *page;
         }
     }
     return n;
 }
 
-/* Forget what is known of ascending pages, all homed here or all elsewhere. Both locks held. */
-static void forget(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages, unsigned n,
-                   enum hth_view view)
+void hth_coherence_forget_pages(struct hth_coherence *c, struct hth_region *r,
+                                const uint64_t *pages, unsigned n, enum hth_view view)
 {
     uint64_t seen[HTH_BATCH] = {0}; /* those that have a view to change */
     unsigned n_seen = 0;
@@ -88,9 +87,9 @@ void hth_coherence_change_drop(struct hth_coherence *coherence, struct hth_regio
     while ((n = next_pages(coherence, region, false, &page, first_page + n_pages, pages,
                            batch(region))) > 0) {
         if (hth_scheme_of(region) == HTH_SEQUENTIAL) {
-            hth_sequential_give_back(coherence, region, pages, n);
+            hth_sequential_evict(coherence, region, pages, n);
         }
-        forget(coherence, region, pages, n, HTH_VIEW_NONE);
+        hth_coherence_forget_pages(coherence, region, pages, n, HTH_VIEW_NONE);
     }
     hth_coherence_unlock(coherence);
 }
@@ -103,7 +102,7 @@ void hth_coherence_change_reset(struct hth_coherence *coherence, struct hth_regi
     hth_coherence_lock(coherence);
     while ((n = next_pages(coherence, region, true, &page, first_page + n_pages, pages,
                            HTH_BATCH)) > 0) {
-        forget(coherence, region, pages, n, HTH_VIEW_WRITE);
+        hth_coherence_forget_pages(coherence, region, pages, n, HTH_VIEW_WRITE);
     }
     hth_coherence_unlock(coherence);
 }
@@ -136,5 +135,6 @@ void hth_coherence_change_end(struct hth_coherence *coherence, struct hth_region
     atomic_store_explicit(&region->protocol, protocol, memory_order_relaxed);
     atomic_store_explicit(&region->consistency, consistency, memory_order_relaxed);
     hth_port_short_unlock(port, &region->home_lock);
+    region->pinned_first = region->pinned_end = 0;
     hth_coherence_unlock(coherence);
 }

@@ -15,18 +15,8 @@
  *
  * A diff ends where its last byte is: its length must agree with what it says, and apply checks.
  *
- * How encode chooses. Both encodings hold the same bytes; runs add 4 (or 8) bytes a run, the mask 8
- * a block. The loop that makes the mask also counts the runs, so the choice costs nothing and
- * nothing is written twice. The mask is built where a mask diff wants it; for runs, it is moved to
- * the end of `out`, out of their way:
- *
- *   | header 8 | runs ->  ...          | mask 8n |
- *   0          8                 16 + 64n        16 + 72n = HTH_DIFF_BYTES_MAX
- *
- * for n blocks from the first block that differs on. While block w is encoded, at most
- * 64 * (w + 1) bytes and run headers of together at most 8n bytes (else it were a mask) have been
- * written, which ends at most at 8 + 8n + 64 * (w + 1); mask words are unread from
- * 16 + 64n + 8 * (w + 1) on. The former is smaller for all w < n. */
+ * Both encodings hold the same bytes; runs add 4 (or 8) bytes a run, the mask 8 a block from the
+ * first that has any to the last. Encode takes the shorter. */
 #include "diff.h"
 
 #include <string.h>
@@ -64,43 +54,15 @@ static void put_header(uint8_t *out, enum diff_kind kind, size_t first, size_t c
 /* ------------------------------------------------------------------------------------------ */
 /* Scanning                                                                                   */
 
-/* The first index >= from at which a byte is unequal (flip == 0) or equal (flip == ~0), or len.
- * Looks at a short stretch first, as the next change is often near, then at longer ones. */
-static size_t find(const uint8_t *a, const uint8_t *b, size_t from, size_t len, uint64_t flip)
+size_t hth_diff_compare(const uint8_t *now, const uint8_t *base, size_t len, uint8_t *mask)
 {
-    enum { STRETCH_MAX = 16 };
-    uint8_t mask[8 * STRETCH_MAX];
-    enum hth_diff_isa isa = hth_diff_isa_best();
-    size_t stretch = 1;
-    while (len - from >= HTH_DIFF_BLOCK) {
-        size_t blocks = (len - from) / HTH_DIFF_BLOCK;
-        blocks = blocks < stretch ? blocks : stretch;
-        hth_diff_mask(isa, a + from, b + from, blocks, mask);
-        for (size_t w = 0; w < blocks; w++) {
-            uint64_t word = hth_diff_load64(mask + 8 * w) ^ flip;
-            if (word != 0)
-                return from + HTH_DIFF_BLOCK * w + (size_t)__builtin_ctzll(word);
-        }
-        from += HTH_DIFF_BLOCK * blocks;
-        stretch = stretch < STRETCH_MAX ? 2 * stretch : STRETCH_MAX;
-    }
-    while (from < len && (a[from] == b[from]) == (flip == 0))
-        from++;
-    return from;
+    return hth_diff_mask(hth_diff_isa_best(), now, base, len / HTH_DIFF_BLOCK, mask);
 }
 
-size_t hth_diff_unequal(const uint8_t *a, const uint8_t *b, size_t from, size_t len)
+size_t hth_diff_take(const uint8_t *now, uint8_t *base, size_t len, uint8_t *mask)
 {
-    return from < len ? find(a, b, from, len, 0) : len;
+    return hth_diff_mask_take(hth_diff_isa_best(), now, base, len / HTH_DIFF_BLOCK, mask);
 }
-
-size_t hth_diff_equal(const uint8_t *a, const uint8_t *b, size_t from, size_t len)
-{
-    return from < len ? find(a, b, from, len, ~(uint64_t)0) : len;
-}
-
-/* ------------------------------------------------------------------------------------------ */
-/* Encoding                                                                                   */
 
 /* The first bit >= from that is set (flip == 0) or clear (flip == ~0), or 64 * words. */
 static size_t next_bit(const uint8_t *mask, size_t words, size_t from, uint64_t flip)
@@ -117,6 +79,34 @@ static size_t next_bit(const uint8_t *mask, size_t words, size_t from, uint64_t 
     return 64 * w + (size_t)__builtin_ctzll(word);
 }
 
+size_t hth_diff_runs(const uint8_t *mask, size_t len)
+{
+    size_t runs = 0;
+    uint64_t carry = 0;
+    for (size_t w = 0; w < len / HTH_DIFF_BLOCK; w++) {
+        uint64_t word = hth_diff_load64(mask + 8 * w);
+        runs += hth_diff_popcount(word & ~(word << 1 | carry));
+        carry = word >> 63;
+    }
+    return runs;
+}
+
+bool hth_diff_next_run(const uint8_t *mask, size_t len, size_t *start_out, size_t *end_inout)
+{
+    size_t words = len / HTH_DIFF_BLOCK;
+    *start_out = next_bit(mask, words, *end_inout, 0);
+    *end_inout = next_bit(mask, words, *start_out, ~(uint64_t)0);
+    return *start_out < len;
+}
+
+void hth_diff_merge(const uint8_t *now, uint8_t *base, uint8_t *image, size_t len)
+{
+    hth_diff_mask_merge(hth_diff_isa_best(), now, base, len / HTH_DIFF_BLOCK, image);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Encoding                                                                                   */
+
 static size_t put_run(uint8_t *out, enum diff_kind kind, size_t offset, size_t bytes)
 {
     if (kind == DIFF_RUNS32) {
@@ -128,46 +118,56 @@ static size_t put_run(uint8_t *out, enum diff_kind kind, size_t offset, size_t b
     return RUN16_BYTES;
 }
 
-/* `mask` covers `blocks` blocks of the image from byte `base` on, and has `runs` runs. */
-static size_t encode_runs(const uint8_t *image, size_t base, const uint8_t *mask, size_t blocks,
+/* Of a mask with one run, which is mostly all of the page: from both ends, not by looking for its
+ * end from the start. */
+static void only_run(const uint8_t *mask, size_t len, size_t *start_out, size_t *end_out)
+{
+    size_t words = len / HTH_DIFF_BLOCK, last = words - 1;
+    *start_out = next_bit(mask, words, 0, 0);
+    while (hth_diff_load64(mask + 8 * last) == 0)
+        last--;
+    *end_out = 64 * last + 64 - (size_t)__builtin_clzll(hth_diff_load64(mask + 8 * last));
+}
+
+static size_t encode_runs(const uint8_t *image, const uint8_t *mask, size_t len,
                           enum diff_kind kind, size_t runs, uint8_t *out)
 {
     uint8_t *put = out + HEADER_BYTES;
-    size_t at = 0;
+    size_t start, end = 0;
     put_header(out, kind, 0, runs);
-    for (size_t i = 0; i < runs; i++) {
-        size_t start = next_bit(mask, blocks, at, 0);
-        at = next_bit(mask, blocks, start, ~(uint64_t)0);
-        put += put_run(put, kind, base + start, at - start);
-        memcpy(put, image + base + start, at - start);
-        put += at - start;
+    for (size_t run = 0; run < runs; run++) {
+        if (runs == 1)
+            only_run(mask, len, &start, &end);
+        else
+            hth_diff_next_run(mask, len, &start, &end);
+        put += put_run(put, kind, start, end - start);
+        memcpy(put, image + start, end - start);
+        put += end - start;
     }
     return (size_t)(put - out);
 }
 
-size_t hth_diff_encode(const uint8_t *now, const uint8_t *base, size_t len, uint8_t *out)
+size_t hth_diff_encode(const uint8_t *image, const uint8_t *mask, size_t runs, size_t len,
+                       uint8_t *out)
 {
-    enum hth_diff_isa isa = hth_diff_isa_best();
-    size_t first = hth_diff_unequal(now, base, 0, len) / HTH_DIFF_BLOCK;
-    size_t blocks = len / HTH_DIFF_BLOCK - first;
-    size_t start = HTH_DIFF_BLOCK * first;
-    if (blocks == 0)
+    size_t first = 0, end = len / HTH_DIFF_BLOCK;
+    if (runs == 0)
         return 0;
-
-    uint8_t *mask = out + HEADER_BYTES;
-    size_t runs = hth_diff_mask(isa, now + start, base + start, blocks, mask);
-    while (hth_diff_load64(mask + 8 * (blocks - 1)) == 0)
-        blocks--;
+    while (runs > 1 && hth_diff_load64(mask + 8 * first) == 0)
+        first++;
+    while (runs > 1 && hth_diff_load64(mask + 8 * (end - 1)) == 0)
+        end--;
+    size_t blocks = end - first;
 
     bool small = len <= RUN16_LEN_MAX;
-    if (runs * (small ? RUN16_BYTES : RUN32_BYTES) <= 8 * blocks) {
-        uint8_t *aside = out + 16 + 64 * blocks;
-        memcpy(aside, mask, 8 * blocks);
-        return encode_runs(now, start, aside, blocks, small ? DIFF_RUNS16 : DIFF_RUNS32, runs, out);
-    }
+    if (runs * (small ? RUN16_BYTES : RUN32_BYTES) <= 8 * blocks)
+        return encode_runs(image, mask, len, small ? DIFF_RUNS16 : DIFF_RUNS32, runs, out);
     put_header(out, DIFF_MASK, first, blocks);
-    uint8_t *bytes = mask + 8 * blocks;
-    return (size_t)(bytes - out) + hth_diff_pack(isa, now + start, mask, blocks, bytes);
+    uint8_t *bytes = out + HEADER_BYTES + 8 * blocks;
+    memcpy(out + HEADER_BYTES, mask + 8 * first, 8 * blocks);
+    return (size_t)(bytes - out) + hth_diff_pack(hth_diff_isa_best(),
+                                                 image + HTH_DIFF_BLOCK * first, mask + 8 * first,
+                                                 blocks, bytes);
 }
 
 /* ------------------------------------------------------------------------------------------ */

@@ -11,17 +11,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The first index >= from at which a and b differ (len if none), and at which they are equal. */
-size_t hth_diff_unequal(const uint8_t *a, const uint8_t *b, size_t from, size_t len);
-size_t hth_diff_equal(const uint8_t *a, const uint8_t *b, size_t from, size_t len);
+/* Masks: a bit a byte, 64 bytes of an image to a word, HTH_DIFF_MASK_BYTES of them. All images here
+ * are a multiple of 64 bytes long and at most 1 GiB. */
+#define HTH_DIFF_MASK_BYTES(len) ((len) / 8)
+
+/* The mask of the bytes in which `now` and `base` differ. Returns how many runs of such bytes there
+ * are. */
+size_t hth_diff_compare(const uint8_t *now, const uint8_t *base, size_t len, uint8_t *mask);
+
+/* The same of `now`, which other threads may be writing: each byte is read once, and `base` becomes
+ * what was read. */
+size_t hth_diff_take(const uint8_t *now, uint8_t *base, size_t len, uint8_t *mask);
+
+/* The bytes in which `now` and `base` differ, into `image` and no other byte of it: another thread
+ * may be writing those. `base` becomes `now`. */
+void hth_diff_merge(const uint8_t *now, uint8_t *base, uint8_t *image, size_t len);
+
+/* The first run of the mask that begins at byte *end_inout or later; false: there is none. */
+bool hth_diff_next_run(const uint8_t *mask, size_t len, size_t *start_out, size_t *end_inout);
 
 /* An encoded diff is at most this long for images of `len` bytes. */
 #define HTH_DIFF_BYTES_MAX(len) ((len) + (len) / 8 + 16)
 
-/* Encode where `now` differs from `base`, as runs or as a byte mask with the bytes, whichever is
- * shorter. `out` has HTH_DIFF_BYTES_MAX(len) bytes. Returns the bytes written, 0 if nothing
- * differs. `len` is a multiple of 64 and at most 1 GiB. */
-size_t hth_diff_encode(const uint8_t *now, const uint8_t *base, size_t len, uint8_t *out);
+/* How many runs there are in a mask. */
+size_t hth_diff_runs(const uint8_t *mask, size_t len);
+
+/* Encode the bytes of the image that the mask names, in `runs` runs, as such or as a byte mask with
+ * the bytes, whichever is shorter. `out` has HTH_DIFF_BYTES_MAX(len) bytes. Returns the bytes
+ * written, 0 if there are none to encode. */
+size_t hth_diff_encode(const uint8_t *image, const uint8_t *mask, size_t runs, size_t len,
+                       uint8_t *out);
 
 /* Write the bytes of an encoded diff into `image`, and into `second` too unless NULL (both `len`
  * bytes). Returns how many page bytes it named, or SIZE_MAX if the diff is malformed (nothing

@@ -72,6 +72,25 @@ static size_t mask_plain(const uint8_t *a, const uint8_t *b, size_t blocks, uint
     return runs;
 }
 
+static size_t take_plain(const uint8_t *now, uint8_t *base, size_t blocks, uint8_t *mask)
+{
+    size_t runs = 0;
+    uint64_t carry = 0;
+    for (size_t w = 0; w < blocks; w++) {
+        uint8_t block[HTH_DIFF_BLOCK];
+        memcpy(block, now + HTH_DIFF_BLOCK * w, sizeof block);
+        __asm__ volatile("" : "+m"(block)); /* lest the compiler read `now` again */
+        uint64_t word = mask_block_plain(block, base + HTH_DIFF_BLOCK * w);
+        hth_diff_store64(mask + 8 * w, word);
+        if (word != 0) {
+            memcpy(base + HTH_DIFF_BLOCK * w, block, sizeof block);
+            runs += hth_diff_popcount(run_starts(word, carry));
+        }
+        carry = word >> 63;
+    }
+    return runs;
+}
+
 /* ------------------------------------------------------------------------------------------ */
 /* Gather and scatter, portable: by groups of eight bytes, of which a double that changed a     */
 /* little is one, with one run of bytes                                                       */
@@ -132,6 +151,29 @@ static ALWAYS_INLINE void unpack_loop(uint8_t *image, const uint8_t *mask, size_
     }
 }
 
+static ALWAYS_INLINE void copy_named(const uint8_t *from, uint64_t named, uint8_t *to)
+{
+    while (named != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(named);
+        uint64_t rest = ~(named >> first);
+        unsigned run = rest == 0 ? 64 : (unsigned)__builtin_ctzll(rest);
+        memcpy(to + first, from + first, run);
+        named = first + run >= 64 ? 0 : named & ~(uint64_t)0 << (first + run);
+    }
+}
+
+static void merge_plain(const uint8_t *now, uint8_t *base, size_t blocks, uint8_t *image)
+{
+    for (size_t w = 0; w < blocks; w++) {
+        size_t at = HTH_DIFF_BLOCK * w;
+        uint64_t word = mask_block_plain(now + at, base + at);
+        if (word != 0) {
+            copy_named(now + at, word, image + at);
+            memcpy(base + at, now + at, HTH_DIFF_BLOCK);
+        }
+    }
+}
+
 static size_t pack_plain(const uint8_t *image, const uint8_t *mask, size_t blocks, uint8_t *out)
 {
     return pack_loop(image, mask, blocks, out);
@@ -170,6 +212,44 @@ TARGET_AVX2 static size_t mask_avx2(const uint8_t *a, const uint8_t *b, size_t b
     return runs;
 }
 
+TARGET_AVX2 static size_t take_avx2(const uint8_t *now, uint8_t *base, size_t blocks, uint8_t *mask)
+{
+    size_t runs = 0;
+    uint64_t carry = 0;
+    for (size_t w = 0; w < blocks; w++) {
+        size_t at = HTH_DIFF_BLOCK * w;
+        __m256i block[2];
+        uint64_t word = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            block[i] = _mm256_loadu_si256((const __m256i *)(const void *)(now + at + 32 * i));
+            __asm__ volatile("" : "+x"(block[i])); /* lest the compiler load it again */
+            __m256i old = _mm256_loadu_si256((const __m256i *)(const void *)(base + at + 32 * i));
+            uint32_t same = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(block[i], old));
+            word |= (uint64_t)~same << 32 * i;
+        }
+        memcpy(mask + 8 * w, &word, 8);
+        for (unsigned i = 0; i < 2 && word != 0; i++) {
+            _mm256_storeu_si256((__m256i *)(void *)(base + at + 32 * i), block[i]);
+        }
+        runs += (size_t)__builtin_popcountll(run_starts(word, carry));
+        carry = word >> 63;
+    }
+    return runs;
+}
+
+TARGET_AVX2 static void merge_avx2(const uint8_t *now, uint8_t *base, size_t blocks, uint8_t *image)
+{
+    for (size_t w = 0; w < blocks; w++) {
+        size_t at = HTH_DIFF_BLOCK * w;
+        uint64_t word = unequal32(now + at, base + at);
+        word |= (uint64_t)unequal32(now + at + 32, base + at + 32) << 32;
+        if (word != 0) {
+            copy_named(now + at, word, image + at);
+            memcpy(base + at, now + at, HTH_DIFF_BLOCK);
+        }
+    }
+}
+
 TARGET_AVX2 static size_t pack_avx2(const uint8_t *image, const uint8_t *mask, size_t blocks,
                                     uint8_t *out)
 {
@@ -199,6 +279,39 @@ TARGET_AVX512 static size_t mask_avx512(const uint8_t *a, const uint8_t *b, size
         carry = word >> 63;
     }
     return runs;
+}
+
+TARGET_AVX512 static size_t take_avx512(const uint8_t *now, uint8_t *base, size_t blocks,
+                                        uint8_t *mask)
+{
+    size_t runs = 0;
+    uint64_t carry = 0;
+    for (size_t w = 0; w < blocks; w++) {
+        size_t at = HTH_DIFF_BLOCK * w;
+        __m512i block = _mm512_loadu_si512(now + at);
+        __asm__ volatile("" : "+v"(block)); /* lest the compiler load it again */
+        uint64_t word = _mm512_cmpneq_epi8_mask(block, _mm512_loadu_si512(base + at));
+        memcpy(mask + 8 * w, &word, 8);
+        if (word != 0)
+            _mm512_storeu_si512(base + at, block);
+        runs += (size_t)__builtin_popcountll(run_starts(word, carry));
+        carry = word >> 63;
+    }
+    return runs;
+}
+
+TARGET_AVX512 static void merge_avx512(const uint8_t *now, uint8_t *base, size_t blocks,
+                                       uint8_t *image)
+{
+    for (size_t w = 0; w < blocks; w++) {
+        size_t at = HTH_DIFF_BLOCK * w;
+        __m512i block = _mm512_loadu_si512(now + at);
+        uint64_t word = _mm512_cmpneq_epi8_mask(block, _mm512_loadu_si512(base + at));
+        if (word != 0) {
+            _mm512_mask_storeu_epi8(image + at, word, block);
+            _mm512_storeu_si512(base + at, block);
+        }
+    }
 }
 
 TARGET_AVX512 static size_t pack_avx512(const uint8_t *image, const uint8_t *mask, size_t blocks,
@@ -242,6 +355,36 @@ size_t hth_diff_mask(enum hth_diff_isa isa, const uint8_t *a, const uint8_t *b, 
 #endif
     (void)isa;
     return mask_plain(a, b, blocks, mask);
+}
+
+size_t hth_diff_mask_take(enum hth_diff_isa isa, const uint8_t *now, uint8_t *base, size_t blocks,
+                          uint8_t *mask)
+{
+#if HAVE_X86
+    if (isa == HTH_DIFF_AVX512)
+        return take_avx512(now, base, blocks, mask);
+    if (isa == HTH_DIFF_AVX2)
+        return take_avx2(now, base, blocks, mask);
+#endif
+    (void)isa;
+    return take_plain(now, base, blocks, mask);
+}
+
+void hth_diff_mask_merge(enum hth_diff_isa isa, const uint8_t *now, uint8_t *base, size_t blocks,
+                         uint8_t *image)
+{
+#if HAVE_X86
+    if (isa == HTH_DIFF_AVX512) {
+        merge_avx512(now, base, blocks, image);
+        return;
+    }
+    if (isa == HTH_DIFF_AVX2) {
+        merge_avx2(now, base, blocks, image);
+        return;
+    }
+#endif
+    (void)isa;
+    merge_plain(now, base, blocks, image);
 }
 
 size_t hth_diff_pack(enum hth_diff_isa isa, const uint8_t *image, const uint8_t *mask,

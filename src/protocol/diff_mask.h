@@ -23,6 +23,16 @@ enum hth_diff_isa hth_diff_isa_best(void);
 size_t hth_diff_mask(enum hth_diff_isa isa, const uint8_t *a, const uint8_t *b, size_t blocks,
                      uint8_t *mask);
 
+/* The same of `now`, which other threads may be writing: each of its bytes is read once, and `base`
+ * becomes what was read. */
+size_t hth_diff_mask_take(enum hth_diff_isa isa, const uint8_t *now, uint8_t *base, size_t blocks,
+                          uint8_t *mask);
+
+/* The bytes in which `now` and `base` differ, into `image` and no other byte of it; `base` becomes
+ * `now`. */
+void hth_diff_mask_merge(enum hth_diff_isa isa, const uint8_t *now, uint8_t *base, size_t blocks,
+                         uint8_t *image);
+
 /* Gather the bytes that the mask names into `out`, and return how many. May scribble behind them,
  * but within out[0 .. 64 * blocks + 8). */
 size_t hth_diff_pack(enum hth_diff_isa isa, const uint8_t *image, const uint8_t *mask,

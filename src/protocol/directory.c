@@ -2,10 +2,12 @@
 /* Where a region's words are, the same on every PE:
  *
  *   copysets of the pages homed here | hints (3 levels) | stale map of the whole region (3 levels)
+ *   | claims of every n_pes-th collective page (claim.c), if pages are dealt so
  *
  * A directory index numbers the pages that a PE can be home to: the collective pages, then its own
  * solo share. A copyset takes the next power of two of n_pes bits, several to a word, or from 64
  * PEs on a vector of whole words. */
+#include "protocol/claim.h"
 #include "protocol/coherence.h"
 #include "protocol/directory.h"
 
@@ -36,6 +38,9 @@ void hth_region_layout(struct hth_region *region)
     uint64_t word = bits < 64 ? (entries * bits + 63) / 64 : entries * region->copyset_words;
     hth_bitmap_layout(&region->hints, entries, &word);
     hth_bitmap_layout(&region->stale, region->n_pages, &word);
+    if (region->has_claims) {
+        hth_claim_layout(region, &word);
+    }
     region->n_words = word;
 }
 
@@ -54,21 +59,29 @@ static uint64_t copyset_word(const struct hth_region *region, uint64_t page, int
     return index * region->copyset_words + (uint64_t)pe / 64;
 }
 
-void hth_directory_register(struct hth_port *port, struct hth_region *region, uint64_t page,
-                            int home)
+void hth_directory_register(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
+                            unsigned n, int home)
 {
-    unsigned shift;
-    uint64_t word = copyset_word(region, page, region->my_pe, &shift);
-    uint64_t mine = UINT64_C(1) << (shift + (unsigned)region->my_pe % 64);
-    uint64_t index = directory_index(region, page);
-    hth_port_word(port, region, home, word, HTH_WORD_OR, mine, NULL);
+    uint64_t indices[HTH_REGISTER_MAX], mine = 0;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned shift, next_shift;
+        uint64_t word = copyset_word(region, pages[i], region->my_pe, &shift);
+        mine |= UINT64_C(1) << (shift + (unsigned)region->my_pe % 64);
+        if (i + 1 == n || copyset_word(region, pages[i + 1], region->my_pe, &next_shift) != word) {
+            hth_port_word(port, region, home, word, HTH_WORD_OR, mine, NULL);
+            mine = 0;
+        }
+        indices[i] = directory_index(region, pages[i]);
+    }
     hth_port_order_words(port, region, home);
     for (unsigned level = 0; level < 3; level++) {
-        hth_bitmap_post(port, region, home, &region->hints, level, &index, 1);
+        hth_bitmap_post(port, region, home, &region->hints, level, indices, n);
         hth_port_order_words(port, region, home);
     }
-    region->pages[page].registered = 1;
-    hth_port_trace(port, region, page, HTH_EVENT_REGISTER, 1);
+    for (unsigned i = 0; i < n; i++) {
+        region->pages[pages[i]].registered = 1;
+        hth_port_trace(port, region, pages[i], HTH_EVENT_REGISTER, 1);
+    }
 }
 
 void hth_directory_unregister(struct hth_port *port, struct hth_region *region, uint64_t page,

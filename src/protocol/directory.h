@@ -28,11 +28,14 @@ bool hth_bitmap_take(struct hth_port *port, struct hth_region *region, const str
 
 /* --- copysets (directory.c) --- */
 
-/* Put this PE into the copyset of a page at its home, then set the hint there; each before the
- * next, all before what this PE then asks of the home. Even if the copyset was not empty: another's
- * hint may still be on its way. Under busy. */
-void hth_directory_register(struct hth_port *port, struct hth_region *region, uint64_t page,
-                            int home);
+#define HTH_REGISTER_MAX 256u
+
+/* Put this PE into the copysets of ascending pages at their home, then set the hints there; each
+ * step for all pages before the next, all before what this PE then asks of the home. Even if a
+ * copyset was not empty: another's hint may still be on its way. Pages that share a word cost one
+ * atomic. At most HTH_REGISTER_MAX pages, all busy. */
+void hth_directory_register(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
+                            unsigned n, int home);
 void hth_directory_unregister(struct hth_port *port, struct hth_region *region, uint64_t page,
                               int home);
 

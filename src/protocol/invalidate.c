@@ -23,96 +23,13 @@
  * than this release's scan, and the next release finds it (model: -DHINTANY). */
 #include <string.h>
 
+#include "protocol/ahead.h"
 #include "protocol/coherence.h"
-#include "protocol/diff.h"
 #include "protocol/directory.h"
+#include "protocol/heat.h"
 #include "protocol/scratch.h"
 
-/* --- faults --- */
-
-static void fetch(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home)
-{
-    if (!r->pages[page].registered) {
-        hth_directory_register(c->port, r, page, home);
-    }
-    hth_port_get(c->port, r, home, page * r->page_bytes, hth_frame(r, page), r->page_bytes);
-    hth_port_flush_frames(c->port, r, home);
-    hth_page_set_state(c->port, r, page, HTH_PAGE_CLEAN);
-    hth_port_trace(c->port, r, page, HTH_EVENT_FETCH, home);
-    hth_count(&r->counts.pages_fetched, 1);
-    hth_count(&r->counts.bytes_in, r->page_bytes);
-}
-
-static void fault_at_home(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
-{
-    enum hth_view view = HTH_VIEW_WRITE; /* EXCLUSIVE, WRITTEN */
-    if (hth_page_state(&r->pages[page]) == HTH_PAGE_TRACKED) {
-        if (write) {
-            hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-            hth_dirty_add(c->port, r, page);
-            hth_count(&r->counts.write_faults, 1);
-        } else {
-            view = HTH_VIEW_READ;
-        }
-    }
-    hth_port_protect(c->port, r, page, 1, view);
-}
-
-static void fault_on_copy(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write,
-                          int home)
-{
-    struct hth_page *entry = &r->pages[page];
-    if (hth_page_state(entry) == HTH_PAGE_INVALID) {
-        hth_count(write ? &r->counts.write_faults : &r->counts.read_misses, 1);
-        fetch(c, r, page, home);
-    } else if (write && hth_page_state(entry) == HTH_PAGE_CLEAN) {
-        hth_count(&r->counts.write_faults, 1);
-    }
-    if (write && hth_page_state(entry) == HTH_PAGE_CLEAN) {
-        entry->side = hth_port_alloc(c->port, r->page_bytes);
-        memcpy(entry->side, hth_frame(r, page), r->page_bytes);
-        hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
-        hth_dirty_add(c->port, r, page);
-    }
-    bool dirty = hth_page_state(entry) == HTH_PAGE_DIRTY;
-    hth_port_protect(c->port, r, page, 1, dirty ? HTH_VIEW_WRITE : HTH_VIEW_READ);
-}
-
-void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
-{
-    hth_wait_for_busy(c, r, page);
-    int home = hth_page_home(c->port, r, page);
-    if (home == c->my_pe) {
-        fault_at_home(c, r, page, write);
-    } else {
-        fault_on_copy(c, r, page, write, home);
-    }
-    hth_busy_done(c, r, page);
-}
-
 /* --- release --- */
-
-/* Issue the puts of a dirty page's changed bytes. Busy held, view read, so the frame is still. */
-static void put_diff(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home)
-{
-    const uint8_t *frame = hth_frame(r, page), *twin = r->pages[page].side;
-    uint64_t named = 0;
-    size_t end = 0;
-    for (;;) {
-        size_t start = hth_diff_unequal(frame, twin, end, r->page_bytes);
-        if (start == r->page_bytes) {
-            break;
-        }
-        end = hth_diff_equal(frame, twin, start, r->page_bytes);
-        hth_port_put(c->port, r, home, page * r->page_bytes + start, frame + start, end - start);
-        named += end - start;
-    }
-    if (named > 0) {
-        hth_count(&r->counts.diffs, 1);
-        hth_count(&r->counts.bytes_out, named);
-        hth_port_trace(c->port, r, page, HTH_EVENT_DIFF, (int64_t)named);
-    }
-}
 
 /* Tell every PE in the pages' copysets, but the home and this PE, that its copy is stale. */
 static void tell(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
@@ -161,48 +78,67 @@ static void tell(struct hth_coherence *c, struct hth_region *r, const uint64_t *
     }
 }
 
-/* Of `n` ascending pages, all busy: keep those that were written, in scratch, busy and with view
- * read; let go of the others (when dropping: without a copy). Returns how many were kept. */
+/* Of `n` ascending pages, all busy: keep those that were written, in scratch, busy, and but for the
+ * hot ones with view read; when dropping, none is hot, and view none. Let go of the others (when
+ * dropping: without a copy). Returns how many were kept. */
 static unsigned keep_written(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
                              unsigned n, bool drop)
 {
     struct hth_scratch *s = c->scratch;
-    unsigned kept = 0;
+    unsigned kept = 0, n_protect = 0, n_clean = 0;
     for (unsigned i = 0; i < n; i++) {
         enum hth_page_state state = hth_page_state(&r->pages[pages[i]]);
         if (state == HTH_PAGE_DIRTY || state == HTH_PAGE_WRITTEN) {
+            s->hot[kept] = state == HTH_PAGE_WRITTEN ? hth_heat_stays_home(c, r, pages[i])
+                                                     : !drop && r->pages[pages[i]].side != NULL &&
+                                                           hth_heat_stays(c, &r->pages[pages[i]]);
+            if (!s->hot[kept]) {
+                s->listed[n_protect++] = pages[i];
+            }
             s->homes[kept] = hth_page_home(c->port, r, pages[i]);
             s->pages[kept++] = pages[i];
             continue;
         }
         if (drop && state == HTH_PAGE_CLEAN) {
-            hth_port_protect(c->port, r, pages[i], 1, HTH_VIEW_NONE);
-            hth_page_set_state(c->port, r, pages[i], HTH_PAGE_INVALID);
+            s->told[n_clean++] = pages[i]; /* free until there is somebody to tell */
+            continue;
         }
         hth_busy_done(c, r, pages[i]);
     }
-    hth_protect_runs(c->port, r, s->pages, kept, HTH_VIEW_READ);
+    hth_protect_runs(c->port, r, s->told, n_clean, HTH_VIEW_NONE);
+    for (unsigned i = 0; i < n_clean; i++) {
+        hth_page_set_state(c->port, r, s->told[i], HTH_PAGE_INVALID);
+        hth_busy_done(c, r, s->told[i]);
+    }
+    hth_protect_runs(c->port, r, s->listed, n_protect, drop ? HTH_VIEW_NONE : HTH_VIEW_READ);
     return kept;
 }
 
-/* Send the bytes of the kept pages home, and have them arrive. */
-static void write_back(struct hth_coherence *c, struct hth_region *r, unsigned kept)
+/* Their bytes have arrived: set the states, let go. Keeps in scratch those that copies are to be
+ * told of, and returns how many. */
+static unsigned let_go(struct hth_coherence *c, struct hth_region *r, unsigned kept, bool drop)
 {
     struct hth_scratch *s = c->scratch;
+    unsigned n_hot = 0, n_changed = 0;
     for (unsigned i = 0; i < kept; i++) {
-        if (s->homes[i] != c->my_pe) {
-            put_diff(c, r, s->pages[i], s->homes[i]);
+        uint64_t page = s->pages[i];
+        bool home = s->homes[i] == c->my_pe;
+        if (s->hot[i]) {
+            s->listed[n_hot++] = page; /* still written, as far as we know */
+        } else if (home) {
+            hth_page_set_state(c->port, r, page, HTH_PAGE_TRACKED);
+        } else {
+            hth_page_set_state(c->port, r, page, drop ? HTH_PAGE_INVALID : HTH_PAGE_CLEAN);
         }
+        if (home || s->sent[i]) {
+            s->homes[n_changed] = s->homes[i];
+            s->pages[n_changed++] = page;
+        }
+        hth_busy_done(c, r, page);
     }
-    for (unsigned i = 0; i < kept; i++) {
-        bool flushed = s->homes[i] == c->my_pe;
-        for (unsigned j = 0; j < i && !flushed; j++) {
-            flushed = s->homes[j] == s->homes[i];
-        }
-        if (!flushed) {
-            hth_port_flush_frames(c->port, r, s->homes[i]);
-        }
-    }
+    /* Before another release can begin: what was written since the images is for that one. */
+    hth_dirty_add_all(c->port, r, s->listed, n_hot);
+    return n_changed;
 }
 
 /* A home's pages that no one else has a copy of any more cost nothing from here on. */
@@ -223,7 +159,7 @@ static void make_exclusive(struct hth_coherence *c, struct hth_region *r, unsign
     }
 }
 
-/* Release up to HTH_BATCH ascending pages; with `drop`, leave no copy of them. Release lock held.
+/* Release up to a batch of ascending pages; with `drop`, leave no copy of them. Release lock held.
  */
 static void release_pages(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
                           unsigned n, bool drop)
@@ -233,24 +169,11 @@ static void release_pages(struct hth_coherence *c, struct hth_region *r, const u
         hth_wait_for_busy(c, r, pages[i]);
     }
     unsigned kept = keep_written(c, r, pages, n, drop);
-    write_back(c, r, kept);
-    if (drop) {
-        hth_protect_runs(c->port, r, s->pages, kept, HTH_VIEW_NONE);
-    }
-    for (unsigned i = 0; i < kept; i++) {
-        struct hth_page *entry = &r->pages[s->pages[i]];
-        if (s->homes[i] == c->my_pe) {
-            hth_page_set_state(c->port, r, s->pages[i], HTH_PAGE_TRACKED);
-        } else {
-            hth_port_free(c->port, entry->side, r->page_bytes);
-            entry->side = NULL;
-            hth_page_set_state(c->port, r, s->pages[i], drop ? HTH_PAGE_INVALID : HTH_PAGE_CLEAN);
-        }
-        hth_busy_done(c, r, s->pages[i]);
-    }
-    hth_directory_read(c->port, r, s->pages, kept, s->copysets);
-    tell(c, r, s->pages, s->homes, kept);
-    make_exclusive(c, r, kept);
+    hth_invalidate_write_back(c, r, kept);
+    unsigned changed = let_go(c, r, kept, drop);
+    hth_directory_read(c->port, r, s->pages, changed, s->copysets);
+    tell(c, r, s->pages, s->homes, changed);
+    make_exclusive(c, r, changed);
 }
 
 struct taker {
@@ -265,7 +188,7 @@ static void take_hints(void *arg, uint64_t first, uint64_t bits)
     struct taker *t = arg;
     for (; bits != 0; bits &= bits - 1) {
         uint64_t page = hth_directory_page(t->r, first + (uint64_t)__builtin_ctzll(bits));
-        if (hth_homes_lookup(t->r->homes, page) != t->c->my_pe) {
+        if (hth_page_known_home(t->r, page) != t->c->my_pe) {
             continue; /* freed since, or another's: a late hint */
         }
         hth_wait_for_busy(t->c, t->r, page);
@@ -290,13 +213,12 @@ void hth_invalidate_release(struct hth_coherence *c, struct hth_region *r)
 {
     hth_invalidate_take_hints(c, r);
     uint64_t list = hth_dirty_detach(c->port, r);
-    uint64_t pages[HTH_BATCH];
     unsigned n;
     if (list != 0) {
         hth_count(&r->counts.releases, 1);
     }
-    while ((n = hth_dirty_take(c->port, r, &list, pages, HTH_BATCH)) > 0) {
-        release_pages(c, r, pages, n, false);
+    while ((n = hth_dirty_take(c->port, r, &list, c->scratch->taken, hth_batch(c, r))) > 0) {
+        release_pages(c, r, c->scratch->taken, n, false);
     }
 }
 
@@ -316,38 +238,101 @@ static void drop_run(struct hth_coherence *c, struct hth_region *r, uint64_t fir
     hth_count(&r->counts.invalidations, n);
 }
 
+/* A copy that was written in each of the last epochs, and stayed writable, is refreshed instead of
+ * dropped: it will be written again, and the fault, the fetch and the twin are most of what a
+ * migrating page costs. */
+static bool is_refreshed(const struct hth_coherence *c, const struct hth_page *entry)
+{
+    return entry->side != NULL && hth_heat_is_hot(c, entry);
+}
+
+/* What an acquire has made busy so far: contiguous clean pages to drop, and pages to refresh. */
+struct told {
+    uint64_t first;
+    unsigned n_run;
+    struct hth_bundle fresh;
+};
+
+static void end_run(struct hth_coherence *c, struct hth_region *r, struct told *told)
+{
+    drop_run(c, r, told->first, told->n_run);
+    told->n_run = 0;
+}
+
+static void end_told(struct hth_coherence *c, struct hth_region *r, struct told *told)
+{
+    end_run(c, r, told);
+    if (told->fresh.n > 0) {
+        hth_invalidate_refresh(c, r, &told->fresh);
+    }
+    for (unsigned i = 0; i < told->fresh.n; i++) {
+        hth_busy_done(c, r, told->fresh.pages[i]);
+    }
+    told->fresh.n = 0;
+}
+
+static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told *told,
+                      uint64_t page)
+{
+    if (told->n_run > 0 && page != told->first + told->n_run) {
+        end_run(c, r, told);
+    }
+    /* No waiting for one page with others held. */
+    bool held = told->n_run + told->fresh.n > 0;
+    if (held && hth_port_trylock(c->port, &r->pages[page].busy)) {
+        return;
+    }
+    if (held) {
+        end_told(c, r, told);
+    }
+    hth_wait_for_busy(c, r, page);
+}
+
+/* A page that was told of, and that is not here: busy, and no run of others is. */
+static void told_in_vain(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    struct hth_page *entry = &r->pages[page];
+    int home = entry->registered ? hth_page_known_home(r, page) : HTH_HOME_NONE;
+    if (home < 0) { /* freed just now, while this thread was on its way */
+    } else if (entry->registered < c->tuning.vain_notices) {
+        entry->registered++;
+    } else { /* no longer interested */
+        hth_directory_unregister(c->port, r, page, home);
+    }
+}
+
 static void take_stale(void *arg, uint64_t first, uint64_t bits)
 {
     struct taker *t = arg;
     struct hth_coherence *c = t->c;
     struct hth_region *r = t->r;
-    uint64_t dirty[64], run = 0;
-    unsigned n_dirty = 0, n_run = 0;
+    struct told told = {0};
+    uint64_t dirty[64];
+    unsigned n_dirty = 0;
     for (; bits != 0; bits &= bits - 1) {
         uint64_t page = first + (uint64_t)__builtin_ctzll(bits);
         struct hth_page *entry = &r->pages[page];
         hth_port_trace(c->port, r, page, HTH_EVENT_TOLD, 0);
-        if (n_run > 0 && (page != run + n_run || !hth_port_trylock(c->port, &entry->busy))) {
-            drop_run(c, r, run, n_run); /* no waiting for one page with others held */
-            n_run = 0;
-        }
-        if (n_run == 0) {
-            hth_wait_for_busy(c, r, page);
-            run = page;
-        }
+        make_busy(c, r, &told, page);
         switch (hth_page_state(entry)) {
         case HTH_PAGE_CLEAN:
-            n_run++;
+            told.first = told.n_run == 0 ? page : told.first;
+            told.n_run++;
             continue;
         case HTH_PAGE_DIRTY:
+            if (is_refreshed(c, entry)) {
+                told.fresh.homes[told.fresh.n] = hth_page_home(c->port, r, page);
+                told.fresh.pages[told.fresh.n++] = page;
+                if (told.fresh.n == hth_batch(c, r)) {
+                    end_told(c, r, &told);
+                }
+                continue;
+            }
             dirty[n_dirty++] = page;
             break;
-        case HTH_PAGE_INVALID: /* told twice and not touched in between: no longer interested */
-            if (entry->registered) {
-                drop_run(c, r, run, n_run);
-                n_run = 0;
-                hth_directory_unregister(c->port, r, page, hth_page_home(c->port, r, page));
-            }
+        case HTH_PAGE_INVALID: /* told, and not touched since it was told last */
+            end_run(c, r, &told);
+            told_in_vain(c, r, page);
             break;
         case HTH_PAGE_TRACKED: /* a late notice about memory that was freed and is mine now */
         case HTH_PAGE_WRITTEN:
@@ -356,13 +341,12 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
             break;
         }
         hth_busy_done(c, r, page);
-        drop_run(c, r, run, n_run);
-        n_run = 0;
+        end_run(c, r, &told);
     }
-    drop_run(c, r, run, n_run);
+    end_told(c, r, &told);
     if (n_dirty > 0) {
         hth_wait_for_release_lock(c);
-        release_pages(c, r, dirty, n_dirty, true);
+        hth_invalidate_evict(c, r, dirty, n_dirty);
         hth_port_unlock(c->port, &c->release_lock);
         hth_count(&r->counts.invalidations, n_dirty);
     }
@@ -376,11 +360,13 @@ void hth_invalidate_acquire(struct hth_coherence *c, struct hth_region *r)
     }
 }
 
-void hth_invalidate_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+void hth_invalidate_evict(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
+                          unsigned n)
 {
-    hth_wait_for_release_lock(c);
-    release_pages(c, r, &page, 1, true);
-    hth_port_unlock(c->port, &c->release_lock);
+    for (unsigned done = 0; done < n; done += hth_batch(c, r)) {
+        unsigned left = n - done;
+        release_pages(c, r, pages + done, left < hth_batch(c, r) ? left : hth_batch(c, r), true);
+    }
 }
 
 /* --- memory management --- */
@@ -396,9 +382,15 @@ void hth_invalidate_zero(struct hth_coherence *c, struct hth_region *r, uint64_t
 void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
+    bool home = hth_page_known_home(r, page) == c->my_pe;
     if (entry->side != NULL) {
-        hth_port_free(c->port, entry->side, r->page_bytes);
-        entry->side = NULL;
+        if (!home) {
+            hth_port_free(c->port, entry->side, r->page_bytes);
+        }
+        entry->side = NULL; /* or the sum */
+    }
+    if (entry->heat != 0) {
+        entry->heat = 0;
     }
     if (entry->state != 0) {
         hth_page_set_state(c->port, r, page, HTH_PAGE_INVALID);
@@ -406,7 +398,7 @@ void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64
     if (entry->registered) {
         entry->registered = 0;
     }
-    if (hth_homes_lookup(r->homes, page) == c->my_pe) {
+    if (home) {
         hth_directory_clear(c->port, r, page);
     }
 }

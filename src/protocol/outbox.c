@@ -41,8 +41,9 @@ static void post(struct hth_coherence *c, struct hth_region *r, struct hth_outbo
         atomic_fetch_add_explicit(&c->update->outstanding, 1, memory_order_relaxed);
     }
     box->posted++;
+    draft->posted++;
     hth_count(&r->counts.messages, 1);
-    hth_port_message_send(c->port, pe, draft->message, draft->used);
+    hth_update_post(c, pe, (struct hth_update_head *)draft->message, draft->used);
     draft->message = NULL;
 }
 
@@ -50,9 +51,19 @@ void hth_outbox_post_all(struct hth_coherence *c, struct hth_region *r, struct h
 {
     for (int w = 0; w * 64 < c->n_pes; w++) {
         for (uint64_t left = box->open[w]; left != 0; left &= left - 1) {
-            post(c, r, box, w * 64 + __builtin_ctzll(left));
+            int pe = w * 64 + __builtin_ctzll(left);
+            post(c, r, box, pe);
+            box->drafts[pe].posted = 0;
         }
     }
+}
+
+/* How much to write into one message: a message costs some microseconds here and there, and what is
+ * in it is under way only once it is full. So the first to a PE are shorter. */
+static uint32_t fill_bytes(const struct hth_draft *draft)
+{
+    static const uint32_t fills[] = {16384, 32768};
+    return draft->posted < 2 ? fills[draft->posted] : HTH_MESSAGE_BYTES_MAX;
 }
 
 struct hth_update_entry *hth_outbox_entry(struct hth_coherence *c, struct hth_region *r,
@@ -60,12 +71,11 @@ struct hth_update_entry *hth_outbox_entry(struct hth_coherence *c, struct hth_re
 {
     struct hth_draft *draft = &box->drafts[pe];
     if (draft->message != NULL &&
-        draft->used + sizeof(struct hth_update_entry) + hth_padded(bytes_max) >
-            HTH_MESSAGE_BYTES_MAX) {
+        draft->used + sizeof(struct hth_update_entry) + hth_padded(bytes_max) > fill_bytes(draft)) {
         post(c, r, box, pe);
     }
     if (draft->message == NULL) {
-        draft->message = hth_port_message_new(c->port);
+        draft->message = hth_port_message_new(c->port, pe);
         *(struct hth_update_head *)draft->message =
             (struct hth_update_head){box->kind, box->region, box->cookie};
         draft->used = sizeof(struct hth_update_head);
@@ -82,8 +92,8 @@ void hth_outbox_commit(struct hth_outbox *box, int pe, const struct hth_update_e
 void hth_update_send(struct hth_coherence *c, struct hth_region *r, int pe,
                      enum hth_update_kind kind, uint64_t cookie)
 {
-    struct hth_update_head *head = hth_port_message_new(c->port);
+    struct hth_update_head *head = hth_port_message_new(c->port, pe);
     *head = (struct hth_update_head){kind, r->id, cookie};
     hth_count(&r->counts.messages, 1);
-    hth_port_message_send(c->port, pe, head, sizeof *head);
+    hth_update_post(c, pe, head, sizeof *head);
 }

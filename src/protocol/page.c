@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "protocol/ahead.h"
+#include "protocol/cache.h"
+
 int hth_page_home(struct hth_port *port, struct hth_region *region, uint64_t page)
 {
     struct hth_page *entry = &region->pages[page];
@@ -12,30 +15,52 @@ int hth_page_home(struct hth_port *port, struct hth_region *region, uint64_t pag
     }
     int home = hth_homes_lookup(region->homes, page);
     if (home < 0) {
-        hth_port_die(port, region, page, "a page in no allocation has no home");
+        hth_port_die(port, region, page,
+                     home == HTH_HOME_OPEN ? "a page that nobody has touched has no home"
+                                           : "a page in no allocation has no home");
     }
     __atomic_store_n(&entry->home_plus_1, home + 1, __ATOMIC_RELAXED);
     return home;
 }
 
+int hth_page_known_home(const struct hth_region *region, uint64_t page)
+{
+    int known = __atomic_load_n(&region->pages[page].home_plus_1, __ATOMIC_RELAXED);
+    return known != 0 ? known - 1 : hth_homes_lookup(region->homes, page);
+}
+
 void hth_page_set_state(struct hth_port *port, struct hth_region *region, uint64_t page,
                         enum hth_page_state state)
 {
+    if (region->cache != NULL) {
+        hth_cache_note(region, page, hth_page_state(&region->pages[page]), state);
+    }
+    if (state == HTH_PAGE_INVALID && region->pages[page].marker != HTH_MARKER_NONE) {
+        hth_ahead_unused(region, page);
+    }
     /* Release: who sees CLEAN without the lock (a fault that waits for its page) sees the bytes. */
     __atomic_store_n(&region->pages[page].state, (uint8_t)state, __ATOMIC_RELEASE);
     hth_port_trace(port, region, page, HTH_EVENT_STATE, state);
 }
 
-void hth_dirty_add(struct hth_port *port, struct hth_region *region, uint64_t page)
+void hth_dirty_add_all(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
+                       unsigned n)
 {
-    struct hth_page *entry = &region->pages[page];
     hth_port_short_lock(port, &region->list_lock);
-    if (!entry->listed) {
-        entry->listed = 1;
-        entry->next_plus_1 = region->dirty_plus_1;
-        region->dirty_plus_1 = page + 1;
+    for (unsigned i = 0; i < n; i++) {
+        struct hth_page *entry = &region->pages[pages[i]];
+        if (!entry->listed) {
+            entry->listed = 1;
+            entry->next_plus_1 = region->dirty_plus_1;
+            region->dirty_plus_1 = pages[i] + 1;
+        }
     }
     hth_port_short_unlock(port, &region->list_lock);
+}
+
+void hth_dirty_add(struct hth_port *port, struct hth_region *region, uint64_t page)
+{
+    hth_dirty_add_all(port, region, &page, 1);
 }
 
 uint64_t hth_dirty_detach(struct hth_port *port, struct hth_region *region)
@@ -49,19 +74,23 @@ uint64_t hth_dirty_detach(struct hth_port *port, struct hth_region *region)
 
 static void sort(uint64_t *pages, unsigned n)
 {
-    /* Writers mostly walk upwards, so a list comes out descending: reverse, then insertion. */
+    /* Writers mostly walk upwards, so a list comes out descending: reverse, then Shell sort, which
+     * passes over what is in order. */
     for (unsigned i = 0; i < n / 2; i++) {
         uint64_t swap = pages[i];
         pages[i] = pages[n - 1 - i];
         pages[n - 1 - i] = swap;
     }
-    for (unsigned i = 1; i < n; i++) {
-        uint64_t page = pages[i];
-        unsigned j = i;
-        for (; j > 0 && pages[j - 1] > page; j--) {
-            pages[j] = pages[j - 1];
+    static const unsigned gaps[] = {132, 57, 23, 10, 4, 1}; /* Ciura 2001 */
+    for (unsigned g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
+        for (unsigned gap = gaps[g], i = gap; i < n; i++) {
+            uint64_t page = pages[i];
+            unsigned j = i;
+            for (; j >= gap && pages[j - gap] > page; j -= gap) {
+                pages[j] = pages[j - gap];
+            }
+            pages[j] = page;
         }
-        pages[j] = page;
     }
 }
 

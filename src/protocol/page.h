@@ -35,22 +35,64 @@ struct hth_page {
                              lock */
     struct hth_short_lock lock; /* the page lock. Write-update, sequential: guards `state`, `side`,
                                    `deferred`, `hold_until_ns` and the frame against handlers.
-                                   Taken inside: list lock */
+                                   Taken inside: list lock; by a release, which is alone, the page
+                                   locks of a batch, ascending */
     uint8_t state;              /* enum hth_page_state; atomic_load_acquire by those who wait */
-    uint8_t registered;         /* write-invalidate: this PE is in the copyset at the home */
+    uint8_t registered; /* write-invalidate: this PE is in the copyset at the home; 1 and how often
+                           it was told in vain since it last touched the page */
     union {
         uint8_t listed;   /* on the dirty list; guarded by the list lock */
         uint8_t deferred; /* sequential: what the home asks for, to be done at an alarm */
     };
-    uint8_t pending;     /* sequential: a fault or eviction waits for an answer; set by it under
+    union {
+        uint8_t pending; /* sequential: a fault or eviction waits for an answer; set by it under
                             busy, cleared (release) by who answers; pairs with is_answered */
+        uint8_t heat;    /* elsewhere: protocol/heat.h */
+    };
     int32_t home_plus_1; /* 0: not looked up yet; set once, the same by whoever sets it */
     union {
         uint64_t next_plus_1;   /* dirty list; guarded by the list lock */
         uint64_t hold_until_ns; /* sequential: what was just given is kept until then; at the home
                                    guarded by the home lock */
     };
-    void *side; /* a copy's twin; at the home, struct hth_publication or struct hth_ledger */
+    union {
+        void *side;   /* a copy's twin (write-invalidate: NULL on a dirty page whose every byte
+                         counts as written); at the home, struct hth_publication or hth_ledger */
+        uint64_t sum; /* at a write-invalidate home: of the page's bytes (heat.h) */
+    };
+
+    /* read-ahead (protocol/ahead.c) */
+    _Atomic uint16_t extent; /* a hint: how many pages were asked for in sequence from this one on;
+                                relaxed, any thread */
+    _Atomic int8_t stride;   /* a hint: by how many pages they were apart; likewise */
+    uint8_t marker;          /* enum hth_marker; guarded by busy */
+    int32_t to_start;        /* of a marker: how many pages before it its stream began; likewise */
+};
+
+/* A marker is the last page of a window: fetched, CLEAN, but its view is none, so that the fault on
+ * it says that the window was used, and its end without one that it was not. */
+enum hth_marker {
+    HTH_MARKER_NONE,
+    HTH_MARKER_GROWING, /* of a stream whose end is not known */
+    HTH_MARKER_KNOWN    /* of one that ran that far the last time */
+};
+
+/* Pages that were asked for one after another, some thread's way through the region. */
+struct hth_stream {
+    uint64_t start, last, next; /* the first page; the last one asked for; what it will ask for */
+    int32_t stride;             /* 0: one page so far, or the entry is free */
+    uint32_t known;             /* pages that it ran for the last time; 0: it never began here */
+    uint32_t window;            /* pages to fetch at once; 0: the stride is not certain yet */
+    uint32_t used;              /* when, by `clock` */
+};
+
+#define HTH_STREAMS 8u
+
+struct hth_ahead {
+    struct hth_short_lock lock; /* guards the rest; nothing is taken inside */
+    uint32_t clock;             /* counts uses of the streams; 0: none was ever used */
+    uint32_t window_max;        /* pages; 0 or 1: no read-ahead. Set before the region is used */
+    struct hth_stream streams[HTH_STREAMS];
 };
 
 /* A bitmap with two summary levels, at the same word offsets on every PE (protocol/stale.c). */
@@ -63,7 +105,8 @@ struct hth_bitmap {
 /* One counter for each field of struct hearth_stats, in its order. */
 struct hth_counts {
     _Atomic uint64_t read_misses, write_faults, pages_fetched, diffs, bytes_out, bytes_in,
-        stale_notices, invalidations, updates, messages, releases, acquires;
+        stale_notices, invalidations, updates, messages, releases, acquires, evictions, pages_ahead,
+        ahead_unused;
 };
 
 static inline void hth_count(_Atomic uint64_t *counter, uint64_t n)
@@ -89,6 +132,10 @@ struct hth_region {
     unsigned copyset_bits;   /* bits of one page's copyset if < 64 (a power of two), else 64 */
     struct hth_bitmap hints; /* at a home: this page may have come to be shared */
     struct hth_bitmap stale; /* of the whole region: my copy is out of date */
+    /* claims of pages (protocol/claim.c): in the words too, if the region deals pages so */
+    bool has_claims;
+    unsigned claim_bits; /* of one page's claim: a power of two */
+    uint64_t claim_word; /* the first */
 
     struct hth_short_lock list_lock; /* guards the dirty list; nothing is taken inside */
     uint64_t dirty_plus_1;           /* head of the dirty list */
@@ -96,6 +143,15 @@ struct hth_region {
     struct hth_short_lock home_lock; /* write-update: guards publications and copysets of the pages
                                         homed here, and the order in which DATA and UPDATE are
                                         posted. Inside: page locks, list lock */
+    /* What of the region is in the PE's bounded cache (protocol/cache.c); NULL: there is no limit
+     */
+    struct hth_cache *cache;
+    _Atomic uint8_t *cached;     /* n_pages, zeroed, sparse. Changed under the page's busy, but for
+                                    the mark that the clock takes away */
+    _Atomic uint32_t *cached_in; /* hth_cache_chunks(n_pages), zeroed, sparse: how many of each */
+    struct hth_ahead ahead;
+    _Atomic uint64_t pinned_first, pinned_end; /* hth_coherence_pin; changed under the release
+                                                  lock; read-ahead reads them without */
     struct hth_counts counts;
 };
 
@@ -111,17 +167,31 @@ static inline enum hth_scheme hth_scheme_of(const struct hth_region *region)
                : HTH_INVALIDATE;
 }
 
+/* Is a page in this state a copy, of a page homed elsewhere? */
+static inline bool hth_is_copy(enum hth_page_state state)
+{
+    return state == HTH_PAGE_CLEAN || state == HTH_PAGE_DIRTY || state == HTH_PAGE_OWNED;
+}
+
 static inline uint8_t *hth_frame(const struct hth_region *region, uint64_t page)
 {
     return region->frames + page * region->page_bytes;
 }
 
-/* The home of a page; dies if the page is in no allocation (callers have checked). */
+/* The home of a page; dies if the page is in no allocation (callers have checked), or if nobody
+ * has touched it yet and the first to do so is to be its home (a fault settles that first). */
 int hth_page_home(struct hth_port *port, struct hth_region *region, uint64_t page);
+/* As far as this PE knows it; negative: not at all. A PE that is home to a page knows it. */
+int hth_page_known_home(const struct hth_region *region, uint64_t page);
 
 static inline enum hth_page_state hth_page_state(const struct hth_page *page)
 {
     return (enum hth_page_state)__atomic_load_n(&page->state, __ATOMIC_ACQUIRE);
+}
+
+static inline bool hth_page_is_pinned(const struct hth_region *region, uint64_t page)
+{
+    return page >= region->pinned_first && page < region->pinned_end;
 }
 
 /* The one place where a page's state changes. */
@@ -130,6 +200,8 @@ void hth_page_set_state(struct hth_port *port, struct hth_region *region, uint64
 
 /* The dirty list: pages to look at in the next release. Adding one that is on it does nothing. */
 void hth_dirty_add(struct hth_port *port, struct hth_region *region, uint64_t page);
+void hth_dirty_add_all(struct hth_port *port, struct hth_region *region, const uint64_t *pages,
+                       unsigned n);
 /* Take the whole list, so that a release ends although other threads go on writing: the pages stay
  * marked as listed until hth_dirty_take has taken them, up to `max` at a time, in ascending order.
  * Under the release lock. */

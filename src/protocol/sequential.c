@@ -35,7 +35,7 @@ void hth_seq_send(struct hth_coherence *c, struct hth_region *r, int pe, enum ht
 {
     uint64_t offset = 0;
     do {
-        struct hth_seq_head *head = hth_port_message_new(c->port);
+        struct hth_seq_head *head = hth_port_message_new(c->port, pe);
         uint64_t left = r->page_bytes - offset;
         uint32_t bytes = with_bytes ? (uint32_t)(left < PART ? left : PART) : 0;
         *head = (struct hth_seq_head){
@@ -165,17 +165,8 @@ static void wait_until_written(struct hth_coherence *c, struct hth_region *r, ui
     hth_port_wait(c->port, is_answered, &r->pages[page], &why);
 }
 
-void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page)
-{
-    hth_wait_for_busy(c, r, page);
-    if (drop(c, r, page)) {
-        wait_until_written(c, r, page);
-    }
-    hth_busy_done(c, r, page);
-}
-
-void hth_sequential_give_back(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
-                              unsigned n)
+void hth_sequential_evict(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
+                          unsigned n)
 {
     bool wrote[HTH_BATCH];
     for (unsigned i = 0; i < n; i++) {
@@ -354,7 +345,7 @@ void hth_sequential_handle(struct hth_coherence *c, struct hth_region *r, int fr
                            const void *message)
 {
     const struct hth_seq_head *head = message;
-    if (hth_homes_lookup(r->homes, head->page) == c->my_pe) {
+    if (hth_page_known_home(r, head->page) == c->my_pe) {
         handle_at_home(c, r, from, head);
     } else {
         handle_at_copy(c, r, head);

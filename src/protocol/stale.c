@@ -26,23 +26,28 @@ void hth_bitmap_post(struct hth_port *port, struct hth_region *region, int pe,
     }
 }
 
-/* Swap one of this PE's own words with zero. The load first keeps an empty map cheap. */
-static uint64_t take_word(struct hth_port *port, struct hth_region *region, uint64_t word)
+/* Swap one of this PE's own words with zero. */
+static uint64_t swap_word(struct hth_port *port, struct hth_region *region, uint64_t word)
 {
     uint64_t old = 0;
-    if (hth_port_word_peek(port, region, word) != 0) {
-        hth_port_word(port, region, region->my_pe, word, HTH_WORD_SWAP, 0, &old);
-        hth_port_flush_words(port, region, region->my_pe);
-    }
+    hth_port_word(port, region, region->my_pe, word, HTH_WORD_SWAP, 0, &old);
+    hth_port_flush_words(port, region, region->my_pe);
     return old;
+}
+
+/* The load first keeps what is empty cheap. */
+static uint64_t take_word(struct hth_port *port, struct hth_region *region, uint64_t word)
+{
+    return hth_port_word_peek(port, region, word) != 0 ? swap_word(port, region, word) : 0;
 }
 
 bool hth_bitmap_take(struct hth_port *port, struct hth_region *region, const struct hth_bitmap *map,
                      hth_bitmap_taker take, void *arg)
 {
     bool any = false;
-    for (uint64_t top = 0; top < map->n_words[2]; top++) {
-        uint64_t top_bits = take_word(port, region, map->level[2] + top);
+    uint64_t first = map->level[2], end = first + map->n_words[2], at = first;
+    for (; (at = hth_port_words_next(port, region, at, end)) < end; at++) {
+        uint64_t top = at - first, top_bits = swap_word(port, region, at);
         for (; top_bits != 0; top_bits &= top_bits - 1) {
             uint64_t middle = top * 64 + (uint64_t)__builtin_ctzll(top_bits);
             uint64_t middle_bits = take_word(port, region, map->level[1] + middle);

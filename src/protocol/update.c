@@ -6,8 +6,8 @@
  * the home, which forwards them to the other subscribers; it completes when all have applied
  * them. An acquire does nothing. What makes that right, each with the model's name for dropping it:
  *
- * - Each byte of a frame is read once for a diff, into a private image; twin and published image
- *   are set from that, never from the frame again (BUG_REREAD).
+ * - Each byte of a frame is read once for a diff, into the twin or the published image, and the
+ *   diff is made from there, never from the frame again (BUG_REREAD).
  * - The handler of DATA writes it into the frame, not the thread it wakes: an UPDATE may come
  *   between (BUG_DATALATE).
  * - An UPDATE goes into the twin as well, else a later diff sends a neighbour's old byte again
@@ -20,65 +20,162 @@
  * A page's diff travels in slices of at most SLICE bytes, so that it fits a message. */
 #include <string.h>
 
+#include "protocol/ahead.h"
 #include "protocol/diff.h"
+#include "protocol/heat.h"
 #include "protocol/scratch.h"
 #include "protocol/update.h"
 
 /* --- faults --- */
 
-static bool has_copy(void *page)
+/* Pages that are on their way. The first `here` of them have come. */
+struct awaited {
+    const struct hth_region *r;
+    const struct hth_bundle *bundle;
+    unsigned here;
+};
+
+static bool have_come(void *awaited)
 {
-    return hth_page_state(page) != HTH_PAGE_INVALID;
+    struct awaited *a = awaited;
+    while (a->here < a->bundle->n &&
+           hth_page_state(&a->r->pages[a->bundle->pages[a->here]]) != HTH_PAGE_INVALID) {
+        a->here++;
+    }
+    return a->here == a->bundle->n;
 }
 
-/* Page lock held: set the view that the page's state allows, making it writable if asked to. */
-static void map(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
+/* Subscribe to pages that are all busy, with one message to each home, and wait for them. */
+static void subscribe(struct hth_coherence *c, struct hth_region *r,
+                      const struct hth_bundle *bundle)
+{
+    uint64_t pages[HTH_TOGETHER];
+    unsigned from = 0, n;
+    int home;
+    while ((n = hth_bundle_next_home(bundle, &from, &home, pages)) > 0) {
+        struct hth_update_head *head = hth_port_message_new(c->port, home);
+        *head = (struct hth_update_head){HTH_MSG_SUBSCRIBE, r->id, n};
+        memcpy(head + 1, pages, n * sizeof pages[0]);
+        hth_count(&r->counts.messages, 1);
+        hth_update_post(c, home, head, sizeof *head + n * sizeof pages[0]);
+    }
+    struct awaited awaited = {r, bundle, 0};
+    struct hth_wait why = {HTH_WAIT_PAGE, r, bundle->pages[0]};
+    hth_port_wait(c->port, have_come, &awaited, &why);
+}
+
+/* Page lock held: set the view that the page's state allows, making it writable if asked to. True:
+ * it was not, by its state. */
+static bool map(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
     struct hth_page *p = &r->pages[page];
     bool home = hth_page_home(c->port, r, page) == c->my_pe;
     enum hth_page_state state = hth_page_state(p);
+    bool made = false;
     if (write && home && state == HTH_PAGE_TRACKED) {
         hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
         hth_dirty_add(c->port, r, page);
-        hth_count(&r->counts.write_faults, 1);
+        made = true;
     } else if (write && state == HTH_PAGE_CLEAN) {
         p->side = hth_port_alloc(c->port, r->page_bytes);
         memcpy(p->side, hth_frame(r, page), r->page_bytes);
         hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
         hth_dirty_add(c->port, r, page);
-        hth_count(&r->counts.write_faults, 1);
+        made = true;
     }
     state = hth_page_state(p);
     if (state == HTH_PAGE_INVALID && !home) {
-        return; /* evicted meanwhile: it faults again */
+        return false; /* evicted meanwhile: it faults again */
     }
     bool readable = state == HTH_PAGE_CLEAN || state == HTH_PAGE_TRACKED;
     hth_port_protect(c->port, r, page, 1, readable ? HTH_VIEW_READ : HTH_VIEW_WRITE);
+    return made;
+}
+
+/* The page, unless it is here, and what is expected to be asked for next. Busy held: no state of
+ * these pages changes meanwhile but by DATA, so their views need no page lock. */
+static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
+{
+    struct hth_page *p = &r->pages[page];
+    struct hth_window window;
+    struct hth_bundle bundle;
+    uint64_t held = HTH_NO_PAGE;
+    if (hth_page_state(p) == HTH_PAGE_INVALID) {
+        hth_count(&r->counts.read_misses, !write);
+        window = hth_ahead_missed(c, r, page);
+        held = page;
+    } else if (p->marker != HTH_MARKER_NONE) {
+        window = hth_ahead_reached(c, r, page);
+    } else {
+        return;
+    }
+    hth_ahead_collect(c, r, &window, held, &bundle);
+    if (bundle.n > 0) {
+        subscribe(c, r, &bundle);
+        hth_ahead_place(c, r, &window, held, false, &bundle);
+    }
 }
 
 void hth_update_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
-    struct hth_page *p = &r->pages[page];
     hth_wait_for_busy(c, r, page);
-    int home = hth_page_home(c->port, r, page);
-    if (home != c->my_pe && hth_page_state(p) == HTH_PAGE_INVALID) {
-        if (!write) {
-            hth_count(&r->counts.read_misses, 1);
-        }
-        hth_update_send(c, r, home, HTH_MSG_SUBSCRIBE, page);
-        struct hth_wait why = {HTH_WAIT_PAGE, r, page};
-        hth_port_wait(c->port, has_copy, p, &why);
+    if (hth_page_home(c->port, r, page) != c->my_pe) {
+        bring(c, r, page, write);
     }
     hth_page_lock(c, r, page);
-    map(c, r, page, write);
+    if (map(c, r, page, write)) {
+        hth_count(&r->counts.write_faults, 1);
+    }
     hth_page_unlock(c, r, page);
     hth_busy_done(c, r, page);
 }
 
+void hth_update_advise(struct hth_coherence *c, struct hth_region *r, uint64_t first_page,
+                       unsigned n, enum hth_advice advice)
+{
+    struct hth_window window = hth_ahead_advised(first_page, n);
+    struct hth_bundle bundle;
+    hth_ahead_collect(c, r, &window, HTH_NO_PAGE, &bundle);
+    if (bundle.n > 0) {
+        subscribe(c, r, &bundle);
+        hth_ahead_place(c, r, &window, HTH_NO_PAGE, false, &bundle);
+    }
+    if (advice == HTH_ADVICE_READ) {
+        return;
+    }
+    /* Overwriting saves nothing: the home takes a diff from subscribers only, and sends them the
+     * page. */
+    for (uint64_t page = first_page; page < first_page + n; page++) {
+        struct hth_page *p = &r->pages[page];
+        enum hth_page_state state = hth_page_state(p);
+        if ((state == HTH_PAGE_CLEAN || state == HTH_PAGE_TRACKED) &&
+            hth_port_trylock(c->port, &p->busy)) {
+            p->marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
+            hth_page_lock(c, r, page);
+            map(c, r, page, true);
+            hth_page_unlock(c, r, page);
+            hth_busy_done(c, r, page);
+        }
+    }
+}
+
 /* --- release --- */
 
-/* Home lock and page lock held. Publish what differs from the published image. */
-static void publish(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+/* What a batch of a release has sent. Summed here: an atomic addition a page would wait, page for
+ * page, for the page's stores to reach the caches. */
+struct sent {
+    uint64_t diffs, updates, bytes;
+};
+
+static void count_sent(struct hth_region *r, const struct sent *sent)
+{
+    hth_count(&r->counts.diffs, sent->diffs);
+    hth_count(&r->counts.updates, sent->updates);
+    hth_count(&r->counts.bytes_out, sent->bytes);
+}
+
+/* Home lock and page lock held. Publish what differs from the published image, if anything does. */
+static bool publish(struct hth_coherence *c, struct hth_region *r, uint64_t page, struct sent *sent)
 {
     struct hth_update *u = c->update;
     struct hth_publication *publication = r->pages[page].side;
@@ -86,8 +183,8 @@ static void publish(struct hth_coherence *c, struct hth_region *r, uint64_t page
     for (uint64_t offset = 0; offset < r->page_bytes; offset += HTH_SLICE) {
         uint32_t bytes = hth_slice_bytes(r, offset);
         uint8_t *published = publication->image + offset;
-        memcpy(u->image, hth_frame(r, page) + offset, bytes); /* each byte once */
-        if (hth_diff_unequal(u->image, published, 0, bytes) == bytes) {
+        size_t runs = hth_diff_take(hth_frame(r, page) + offset, published, bytes, u->mask);
+        if (runs == 0) {
             continue;
         }
         changed = true;
@@ -99,7 +196,7 @@ static void publish(struct hth_coherence *c, struct hth_region *r, uint64_t page
                     hth_outbox_entry(c, r, &u->release_box, pe, HTH_DIFF_BYTES_MAX(bytes));
                 size_t n;
                 if (first == NULL) {
-                    n = hth_diff_encode(u->image, published, bytes, (uint8_t *)(e + 1));
+                    n = hth_diff_encode(published, u->mask, runs, bytes, (uint8_t *)(e + 1));
                 } else {
                     n = first->bytes;
                     memcpy(e + 1, first + 1, n);
@@ -107,105 +204,160 @@ static void publish(struct hth_coherence *c, struct hth_region *r, uint64_t page
                 *e = (struct hth_update_entry){page, (uint32_t)offset, (uint32_t)n};
                 hth_outbox_commit(&u->release_box, pe, e);
                 first = e;
-                hth_count(&r->counts.bytes_out, n);
+                sent->bytes += n;
                 hth_port_trace(c->port, r, page, HTH_EVENT_UPDATE, pe);
             }
         }
-        memcpy(published, u->image, bytes);
     }
     if (changed) {
-        hth_count(&r->counts.diffs, 1);
-        hth_count(&r->counts.updates, publication->n_subscribers);
+        sent->diffs++;
+        sent->updates += publication->n_subscribers;
     }
+    return changed;
 }
 
-/* Those of the batch that this PE is home to. */
-static void release_home_pages(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
-                               unsigned n)
+/* Lock those of these pages that were written and have subscribers still, and return how many; what
+ * else was written becomes exclusive. */
+static unsigned lock_written(struct hth_coherence *c, struct hth_region *r, uint64_t *pages,
+                             unsigned n)
 {
-    struct hth_update *u = c->update;
-    hth_outbox_begin(&u->release_box, HTH_MSG_UPDATE, r, HTH_COOKIE_OWN);
-    hth_port_short_lock(c->port, &r->home_lock);
+    unsigned kept = 0;
     for (unsigned i = 0; i < n; i++) {
+        struct hth_page *p = &r->pages[pages[i]];
         hth_page_lock(c, r, pages[i]);
-        if (hth_page_state(&r->pages[pages[i]]) == HTH_PAGE_WRITTEN) {
-            if (r->pages[pages[i]].side == NULL) { /* the last subscriber has left */
-                hth_page_set_state(c->port, r, pages[i], HTH_PAGE_EXCLUSIVE);
-                hth_port_protect(c->port, r, pages[i], 1, HTH_VIEW_WRITE);
-            } else {
-                hth_port_protect(c->port, r, pages[i], 1, HTH_VIEW_READ);
-                hth_page_set_state(c->port, r, pages[i], HTH_PAGE_TRACKED);
-                publish(c, r, pages[i]);
-            }
+        if (hth_page_state(p) == HTH_PAGE_WRITTEN && p->side != NULL) {
+            c->scratch->hot[kept] = hth_heat_stays(c, p);
+            pages[kept++] = pages[i];
+            continue;
+        }
+        if (hth_page_state(p) == HTH_PAGE_WRITTEN) { /* the last subscriber has left */
+            hth_page_set_state(c->port, r, pages[i], HTH_PAGE_EXCLUSIVE);
+            hth_port_protect(c->port, r, pages[i], 1, HTH_VIEW_WRITE);
         }
         hth_page_unlock(c, r, pages[i]);
     }
-    hth_outbox_post_all(c, r, &u->release_box);
-    hth_port_short_unlock(c->port, &r->home_lock);
+    return kept;
 }
 
-/* Page lock held: the changed bytes of a dirty copy, into the message to its home. */
-static void diff_copy(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home)
+/* Those of these pages that are hot, or those that are not, into `listed`. */
+static unsigned list_hot(struct hth_scratch *s, const uint64_t *pages, unsigned n, bool hot)
+{
+    unsigned n_listed = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (s->hot[i] == hot) {
+            s->listed[n_listed++] = pages[i];
+        }
+    }
+    return n_listed;
+}
+
+/* Those of the batch that this PE is home to. The page locks are kept until the messages are
+ * posted. */
+static void release_home_pages(struct hth_coherence *c, struct hth_region *r, uint64_t *pages,
+                               unsigned n)
+{
+    struct hth_update *u = c->update;
+    struct hth_scratch *s = c->scratch;
+    struct sent sent = {0};
+    hth_outbox_begin(&u->release_box, HTH_MSG_UPDATE, r, HTH_COOKIE_OWN);
+    hth_port_short_lock(c->port, &r->home_lock);
+    bool backwards = hth_heat_backwards(c, r, pages[0]);
+    n = lock_written(c, r, pages, n);
+    /* What is written to a hot page from the diff on is for the next release. */
+    hth_dirty_add_all(c->port, r, s->listed, list_hot(s, pages, n, true));
+    hth_protect_runs(c->port, r, s->listed, list_hot(s, pages, n, false), HTH_VIEW_READ);
+    for (unsigned k = 0; k < n; k++) {
+        unsigned i = backwards ? n - 1 - k : k;
+        if (!s->hot[i]) {
+            hth_page_set_state(c->port, r, pages[i], HTH_PAGE_TRACKED);
+        }
+        hth_heat_note(c, r, &r->pages[pages[i]], publish(c, r, pages[i], &sent), s->hot[i]);
+    }
+    hth_outbox_post_all(c, r, &u->release_box);
+    for (unsigned i = 0; i < n; i++) {
+        hth_page_unlock(c, r, pages[i]);
+    }
+    hth_port_short_unlock(c->port, &r->home_lock);
+    count_sent(r, &sent);
+}
+
+/* Page lock held: the changed bytes of a dirty copy, into the message to its home. If it is hot,
+ * the twin is kept and becomes what was sent. */
+static void diff_copy(struct hth_coherence *c, struct hth_region *r, uint64_t page, int home,
+                      bool hot, struct sent *sent)
 {
     struct hth_update *u = c->update;
     struct hth_page *p = &r->pages[page];
     uint64_t named = 0;
     for (uint64_t offset = 0; offset < r->page_bytes; offset += HTH_SLICE) {
         uint32_t bytes = hth_slice_bytes(r, offset);
-        const uint8_t *twin = (const uint8_t *)p->side + offset;
-        memcpy(u->image, hth_frame(r, page) + offset, bytes); /* each byte once */
+        uint8_t *twin = (uint8_t *)p->side + offset;
+        size_t runs = hth_diff_take(hth_frame(r, page) + offset, twin, bytes, u->mask);
+        if (runs == 0) {
+            continue;
+        }
         struct hth_update_entry *e =
             hth_outbox_entry(c, r, &u->release_box, home, HTH_DIFF_BYTES_MAX(bytes));
-        size_t n = hth_diff_encode(u->image, twin, bytes, (uint8_t *)(e + 1));
+        size_t n = hth_diff_encode(twin, u->mask, runs, bytes, (uint8_t *)(e + 1));
         *e = (struct hth_update_entry){page, (uint32_t)offset, (uint32_t)n};
-        if (n > 0) {
-            hth_outbox_commit(&u->release_box, home, e);
-            named += n;
-        }
+        hth_outbox_commit(&u->release_box, home, e);
+        named += n;
     }
     if (named > 0) {
-        hth_count(&r->counts.diffs, 1);
-        hth_count(&r->counts.bytes_out, named);
+        sent->diffs++;
+        sent->bytes += named;
         hth_port_trace(c->port, r, page, HTH_EVENT_DIFF, (int64_t)named);
     }
-    hth_port_free(c->port, p->side, r->page_bytes);
-    p->side = NULL;
+    hth_heat_note(c, r, p, named > 0, hot);
+    if (!hot) {
+        hth_port_free(c->port, p->side, r->page_bytes);
+        p->side = NULL;
+    }
 }
 
-/* The copies of the batch. The page locks are kept until the messages are posted. */
-static void release_copies(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
-                           const int *homes, unsigned n)
+/* The first n of scratch, copies; with `drop` none stays writable. The page locks are kept until
+ * the messages are posted. */
+static void release_copies(struct hth_coherence *c, struct hth_region *r, unsigned n, bool drop)
 {
     struct hth_update *u = c->update;
-    uint64_t dirty[HTH_BATCH];
-    int home[HTH_BATCH];
+    struct hth_scratch *s = c->scratch;
+    struct sent sent = {0};
     unsigned n_dirty = 0;
     hth_outbox_begin(&u->release_box, HTH_MSG_DIFF, r, HTH_COOKIE_OWN);
     for (unsigned i = 0; i < n; i++) {
-        hth_page_lock(c, r, pages[i]);
-        if (hth_page_state(&r->pages[pages[i]]) == HTH_PAGE_DIRTY) {
-            home[n_dirty] = homes[i];
-            dirty[n_dirty++] = pages[i];
-        } else {
-            hth_page_unlock(c, r, pages[i]);
+        uint64_t page = s->pages[i];
+        hth_page_lock(c, r, page);
+        if (hth_page_state(&r->pages[page]) != HTH_PAGE_DIRTY) {
+            hth_page_unlock(c, r, page);
+            continue;
         }
+        s->hot[n_dirty] = !drop && hth_heat_stays(c, &r->pages[page]);
+        s->homes[n_dirty] = s->homes[i];
+        s->pages[n_dirty++] = page;
     }
-    hth_protect_runs(c->port, r, dirty, n_dirty, HTH_VIEW_READ);
-    for (unsigned i = 0; i < n_dirty; i++) {
-        hth_page_set_state(c->port, r, dirty[i], HTH_PAGE_CLEAN);
-        diff_copy(c, r, dirty[i], home[i]);
+    /* What is written to a hot page from the diff on is for the next release. */
+    hth_dirty_add_all(c->port, r, s->listed, list_hot(s, s->pages, n_dirty, true));
+    hth_protect_runs(c->port, r, s->listed, list_hot(s, s->pages, n_dirty, false), HTH_VIEW_READ);
+    bool backwards = n_dirty > 0 && hth_heat_backwards(c, r, s->pages[0]);
+    for (unsigned k = 0; k < n_dirty; k++) {
+        unsigned i = backwards ? n_dirty - 1 - k : k;
+        if (!s->hot[i]) {
+            hth_page_set_state(c->port, r, s->pages[i], HTH_PAGE_CLEAN);
+        }
+        diff_copy(c, r, s->pages[i], s->homes[i], s->hot[i], &sent);
     }
     hth_outbox_post_all(c, r, &u->release_box);
     for (unsigned i = 0; i < n_dirty; i++) {
-        hth_page_unlock(c, r, dirty[i]);
+        hth_page_unlock(c, r, s->pages[i]);
     }
+    count_sent(r, &sent);
 }
 
+/* Up to a batch of ascending pages; with `drop`, none stays writable. Release lock held. */
 static void release_pages(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
-                          unsigned n)
+                          unsigned n, bool drop)
 {
-    uint64_t mine[HTH_BATCH], copies[HTH_BATCH];
-    int homes[HTH_BATCH];
+    struct hth_scratch *s = c->scratch;
     unsigned n_mine = 0, n_copies = 0;
     for (unsigned i = 0; i < n; i++) {
         if (r->pages[pages[i]].home_plus_1 == 0) {
@@ -213,17 +365,17 @@ static void release_pages(struct hth_coherence *c, struct hth_region *r, const u
         }
         int home = hth_page_home(c->port, r, pages[i]);
         if (home == c->my_pe) {
-            mine[n_mine++] = pages[i];
+            s->told[n_mine++] = pages[i];
         } else {
-            homes[n_copies] = home;
-            copies[n_copies++] = pages[i];
+            s->homes[n_copies] = home;
+            s->pages[n_copies++] = pages[i];
         }
     }
     if (n_mine > 0) {
-        release_home_pages(c, r, mine, n_mine);
+        release_home_pages(c, r, s->told, n_mine);
     }
     if (n_copies > 0) {
-        release_copies(c, r, copies, homes, n_copies);
+        release_copies(c, r, n_copies, drop);
     }
 }
 
@@ -233,7 +385,7 @@ static bool all_acknowledged(void *update)
     return atomic_load_explicit(&u->outstanding, memory_order_acquire) == 0;
 }
 
-static void wait_for_acknowledgements(struct hth_coherence *c)
+void hth_update_wait(struct hth_coherence *c)
 {
     struct hth_wait why = {HTH_WAIT_ACKS, NULL, 0};
     hth_port_wait(c->port, all_acknowledged, c->update, &why);
@@ -242,24 +394,19 @@ static void wait_for_acknowledgements(struct hth_coherence *c)
 void hth_update_release(struct hth_coherence *c, struct hth_region *r)
 {
     uint64_t list = hth_dirty_detach(c->port, r);
-    uint64_t pages[HTH_BATCH];
     unsigned n;
     if (list != 0) {
         hth_count(&r->counts.releases, 1);
     }
-    while ((n = hth_dirty_take(c->port, r, &list, pages, HTH_BATCH)) > 0) {
-        release_pages(c, r, pages, n);
+    while ((n = hth_dirty_take(c->port, r, &list, c->scratch->taken, hth_batch(c, r))) > 0) {
+        release_pages(c, r, c->scratch->taken, n, false);
     }
-    wait_for_acknowledgements(c);
+    hth_update_wait(c);
 }
 
-void hth_update_evict(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+/* Page lock held: end a clean copy. */
+static void unsubscribe(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
-    hth_wait_for_release_lock(c);
-    hth_wait_for_busy(c, r, page);
-    release_pages(c, r, &page, 1);
-    wait_for_acknowledgements(c);
-    hth_page_lock(c, r, page);
     if (hth_page_state(&r->pages[page]) == HTH_PAGE_CLEAN) {
         hth_port_protect(c->port, r, page, 1, HTH_VIEW_NONE);
         hth_page_set_state(c->port, r, page, HTH_PAGE_INVALID);
@@ -269,9 +416,25 @@ void hth_update_evict(struct hth_coherence *c, struct hth_region *r, uint64_t pa
         atomic_fetch_add_explicit(&c->update->outstanding, 1, memory_order_relaxed);
         hth_update_send(c, r, hth_page_home(c->port, r, page), HTH_MSG_UNSUBSCRIBE, page);
     }
-    hth_page_unlock(c, r, page);
-    hth_busy_done(c, r, page);
-    hth_port_unlock(c->port, &c->release_lock);
+}
+
+void hth_update_evict(struct hth_coherence *c, struct hth_region *r, const uint64_t *pages,
+                      unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        hth_wait_for_busy(c, r, pages[i]);
+    }
+    for (unsigned done = 0; done < n; done += hth_batch(c, r)) {
+        unsigned left = n - done;
+        release_pages(c, r, pages + done, left < hth_batch(c, r) ? left : hth_batch(c, r), true);
+    }
+    hth_update_wait(c);
+    for (unsigned i = 0; i < n; i++) {
+        hth_page_lock(c, r, pages[i]);
+        unsubscribe(c, r, pages[i]);
+        hth_page_unlock(c, r, pages[i]);
+        hth_busy_done(c, r, pages[i]);
+    }
 }
 
 /* --- memory management --- */
@@ -288,11 +451,12 @@ void hth_update_zero(struct hth_coherence *c, struct hth_region *r, uint64_t pag
 void hth_update_forget(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *p = &r->pages[page];
-    if (p->state == 0 && p->side == NULL) {
+    if (p->state == 0 && p->side == NULL && p->heat == 0) {
         return;
     }
     hth_page_lock(c, r, page);
-    if (hth_homes_lookup(r->homes, page) != c->my_pe) {
+    p->heat = 0;
+    if (hth_page_known_home(r, page) != c->my_pe) {
         if (p->side != NULL) {
             hth_port_free(c->port, p->side, r->page_bytes);
             p->side = NULL;
@@ -308,7 +472,7 @@ void hth_update_init(struct hth_coherence *c)
 {
     struct hth_update *u = hth_port_alloc(c->port, sizeof *u);
     memset(u, 0, sizeof *u);
-    u->image = hth_port_alloc(c->port, HTH_SLICE);
+    u->mask = hth_port_alloc(c->port, HTH_DIFF_MASK_BYTES(HTH_SLICE));
     hth_outbox_init(c, &u->release_box);
     hth_outbox_init(c, &u->handler_box);
     c->update = u;
@@ -319,7 +483,7 @@ void hth_update_fini(struct hth_coherence *c)
     struct hth_update *u = c->update;
     hth_outbox_fini(c, &u->release_box);
     hth_outbox_fini(c, &u->handler_box);
-    hth_port_free(c->port, u->image, HTH_SLICE);
+    hth_port_free(c->port, u->mask, HTH_DIFF_MASK_BYTES(HTH_SLICE));
     if (u->n_forwards > 0) {
         hth_port_free(c->port, u->forwards, u->n_forwards * sizeof *u->forwards);
     }

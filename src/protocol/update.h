@@ -19,11 +19,14 @@ enum hth_update_kind {
 
 struct hth_update_head {
     uint32_t kind, region;
-    uint64_t cookie; /* of DIFF, UPDATE and their acknowledgements: whose count goes down;
-                        of the others: the page */
+    uint64_t cookie; /* of DIFF, UPDATE and their acknowledgements: whose count goes down; of
+                        UNSUBSCRIBE: the page; of SUBSCRIBE: how many pages, whose numbers follow,
+                        8 bytes each; of DATA: 0 */
 };
 
-/* In DATA, DIFF and UPDATE the head is followed by entries, each padded to 8 bytes. */
+/* In DATA, DIFF and UPDATE the head is followed by entries, each padded to 8 bytes. Those of DATA
+ * are whole pages, one after another, slice by slice; of which a message may hold several, or a
+ * part of one. */
 struct hth_update_entry {
     uint64_t page;
     uint32_t offset, bytes; /* of the slice in the page; of what follows */
@@ -41,11 +44,12 @@ struct hth_outbox {
     struct hth_draft {
         uint8_t *message; /* NULL: none yet */
         uint32_t used;
-    } * drafts;     /* n_pes */
-    uint64_t *open; /* bit set of those with a message */
+        uint32_t posted; /* messages since hth_outbox_begin */
+    } * drafts;          /* n_pes */
+    uint64_t *open;      /* bit set of those with a message */
     uint32_t kind, region;
     uint64_t cookie;
-    uint32_t posted;
+    uint32_t posted; /* messages since hth_outbox_begin */
 };
 
 /* A writer's DIFF that this home has forwarded and whose UPDATEs are not all acknowledged. */
@@ -59,7 +63,7 @@ struct hth_forward {
 struct hth_update {
     struct hth_outbox release_box; /* guarded by the release lock */
     struct hth_outbox handler_box; /* handler context only */
-    uint8_t *image;                /* HTH_SLICE bytes; guarded by the release lock */
+    uint8_t *mask;                 /* of a slice; guarded by the release lock */
     struct hth_forward *forwards;  /* handler context only, as the two below */
     uint64_t n_forwards, free_plus_1;
     _Atomic uint64_t outstanding; /* acknowledgements that the release under way still needs;
@@ -69,6 +73,19 @@ struct hth_update {
 /* The cookie of a release (or an UNSUBSCRIBE) of the PE that gets the acknowledgement; those of
  * forwards are their indices. */
 #define HTH_COOKIE_OWN UINT64_MAX
+
+/* Send a message that begins with this head. */
+static inline void hth_update_post(struct hth_coherence *c, int pe, struct hth_update_head *head,
+                                   size_t bytes)
+{
+    bool awaited = head->kind == HTH_MSG_DATA || head->kind == HTH_MSG_DIFF_ACK ||
+                   (head->kind == HTH_MSG_UPDATE_ACK && head->cookie == HTH_COOKIE_OWN);
+    if (awaited) {
+        hth_port_message_answer(c->port, pe, head, bytes);
+    } else {
+        hth_port_message_send(c->port, pe, head, bytes);
+    }
+}
 
 static inline uint32_t hth_padded(uint64_t bytes)
 {
@@ -114,5 +131,17 @@ void hth_update_send(struct hth_coherence *c, struct hth_region *r, int pe,
 
 /* Forget the published image of a page homed here. Page lock held. */
 void hth_unpublish(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+/* The entry after this one. */
+const struct hth_update_entry *hth_update_next(const struct hth_update_entry *e);
+/* Write an entry's bytes into the page's frame, and into `second` unless NULL. */
+void hth_update_apply(struct hth_coherence *c, struct hth_region *r,
+                      const struct hth_update_entry *e, uint8_t *second);
+/* One acknowledgement less that the release under way waits for. */
+void hth_update_acknowledged(struct hth_coherence *c);
+
+/* --- update.c --- */
+
+/* Wait for all acknowledgements of what was sent with HTH_COOKIE_OWN. Release lock held. */
+void hth_update_wait(struct hth_coherence *c);
 
 #endif

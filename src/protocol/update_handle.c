@@ -30,11 +30,12 @@ static struct hth_publication *snapshot(struct hth_coherence *c, struct hth_regi
     return publication;
 }
 
-static void handle_subscribe(struct hth_coherence *c, struct hth_region *r, int from, uint64_t page)
+/* Home lock held: the page has one more subscriber, and what it is to hold goes into the message.
+ */
+static void subscribe(struct hth_coherence *c, struct hth_region *r, int from, uint64_t page)
 {
     struct hth_outbox *box = &c->update->handler_box;
     hth_page_home(c->port, r, page);
-    hth_port_short_lock(c->port, &r->home_lock);
     hth_page_lock(c, r, page);
     struct hth_publication *publication = r->pages[page].side;
     if (hth_page_state(&r->pages[page]) == HTH_PAGE_EXCLUSIVE) {
@@ -51,7 +52,6 @@ static void handle_subscribe(struct hth_coherence *c, struct hth_region *r, int 
     publication->copyset[from / 64] |= UINT64_C(1) << from % 64;
     publication->n_subscribers++;
     hth_port_trace(c->port, r, page, HTH_EVENT_SUBSCRIBE, from);
-    hth_outbox_begin(box, HTH_MSG_DATA, r, page);
     for (uint64_t offset = 0; offset < r->page_bytes; offset += HTH_SLICE) {
         uint32_t bytes = hth_slice_bytes(r, offset);
         struct hth_update_entry *e = hth_outbox_entry(c, r, box, from, bytes);
@@ -59,9 +59,26 @@ static void handle_subscribe(struct hth_coherence *c, struct hth_region *r, int 
         memcpy(e + 1, publication->image + offset, bytes);
         hth_outbox_commit(box, from, e);
     }
-    hth_outbox_post_all(c, r, box);
-    hth_port_short_unlock(c->port, &r->home_lock);
     hth_count(&r->counts.bytes_out, r->page_bytes);
+}
+
+/* As many pages under one lock as fill a message: it is posted before the lock is let go, and the
+ * lock is not held for long. */
+static void handle_subscribe(struct hth_coherence *c, struct hth_region *r, int from,
+                             const uint64_t *pages, uint64_t n)
+{
+    struct hth_outbox *box = &c->update->handler_box;
+    uint64_t at_once = HTH_MESSAGE_BYTES_MAX / (r->page_bytes + sizeof(struct hth_update_entry));
+    for (uint64_t i = 0; i < n;) {
+        uint64_t end = i + (at_once > 0 ? at_once : 1);
+        hth_port_short_lock(c->port, &r->home_lock);
+        hth_outbox_begin(box, HTH_MSG_DATA, r, 0);
+        for (; i < n && i < end; i++) {
+            subscribe(c, r, from, pages[i]);
+        }
+        hth_outbox_post_all(c, r, box);
+        hth_port_short_unlock(c->port, &r->home_lock);
+    }
 }
 
 /* The page's publication; a PE that is no subscriber cannot have a copy to speak of. */
@@ -92,7 +109,7 @@ static void handle_unsubscribe(struct hth_coherence *c, struct hth_region *r, in
     hth_port_trace(c->port, r, page, HTH_EVENT_UNSUBSCRIBE, from);
 }
 
-static const struct hth_update_entry *next_entry(const struct hth_update_entry *e)
+const struct hth_update_entry *hth_update_next(const struct hth_update_entry *e)
 {
     return (const struct hth_update_entry *)((const uint8_t *)(e + 1) + hth_padded(e->bytes));
 }
@@ -100,24 +117,23 @@ static const struct hth_update_entry *next_entry(const struct hth_update_entry *
 static void handle_data(struct hth_coherence *c, struct hth_region *r,
                         const struct hth_update_head *head, const uint8_t *end)
 {
-    uint64_t page = head->cookie;
-    hth_page_lock(c, r, page);
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
-         (const uint8_t *)e < end; e = next_entry(e)) {
-        memcpy(hth_frame(r, page) + e->offset, e + 1, e->bytes);
+         (const uint8_t *)e < end; e = hth_update_next(e)) {
+        hth_page_lock(c, r, e->page);
+        memcpy(hth_frame(r, e->page) + e->offset, e + 1, e->bytes);
         if (e->offset + e->bytes == r->page_bytes) {
-            hth_page_set_state(c->port, r, page, HTH_PAGE_CLEAN);
-            hth_port_trace(c->port, r, page, HTH_EVENT_FETCH, 0);
+            hth_page_set_state(c->port, r, e->page, HTH_PAGE_CLEAN);
+            hth_port_trace(c->port, r, e->page, HTH_EVENT_FETCH, 0);
             hth_count(&r->counts.pages_fetched, 1);
             hth_count(&r->counts.bytes_in, r->page_bytes);
         }
+        hth_page_unlock(c, r, e->page);
     }
-    hth_page_unlock(c, r, page);
     hth_port_notify(c->port);
 }
 
-static void apply_entry(struct hth_coherence *c, struct hth_region *r,
-                        const struct hth_update_entry *e, uint8_t *second)
+void hth_update_apply(struct hth_coherence *c, struct hth_region *r,
+                      const struct hth_update_entry *e, uint8_t *second)
 {
     uint32_t bytes = hth_slice_bytes(r, e->offset);
     if (hth_diff_apply((const uint8_t *)(e + 1), e->bytes, hth_frame(r, e->page) + e->offset,
@@ -131,15 +147,15 @@ static void handle_update(struct hth_coherence *c, struct hth_region *r, int fro
                           const struct hth_update_head *head, const uint8_t *end)
 {
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
-         (const uint8_t *)e < end; e = next_entry(e)) {
+         (const uint8_t *)e < end; e = hth_update_next(e)) {
         struct hth_page *p = &r->pages[e->page];
         hth_page_lock(c, r, e->page);
         switch (hth_page_state(p)) {
         case HTH_PAGE_CLEAN:
-            apply_entry(c, r, e, NULL);
+            hth_update_apply(c, r, e, NULL);
             break;
         case HTH_PAGE_DIRTY:
-            apply_entry(c, r, e, (uint8_t *)p->side + e->offset);
+            hth_update_apply(c, r, e, (uint8_t *)p->side + e->offset);
             break;
         case HTH_PAGE_INVALID: /* evicted: UNSUBSCRIBE is on its way */
             break;
@@ -196,10 +212,10 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
     hth_outbox_begin(box, HTH_MSG_UPDATE, r, cookie);
     hth_port_short_lock(c->port, &r->home_lock);
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
-         (const uint8_t *)e < end; e = next_entry(e)) {
+         (const uint8_t *)e < end; e = hth_update_next(e)) {
         hth_page_lock(c, r, e->page);
         struct hth_publication *publication = subscribed(c, r, from, e->page);
-        apply_entry(c, r, e, publication->image + e->offset);
+        hth_update_apply(c, r, e, publication->image + e->offset);
         for (uint64_t w = 0; w < c->scratch->words; w++) {
             for (uint64_t left = publication->copyset[w]; left != 0; left &= left - 1) {
                 int pe = (int)(w * 64 + (uint64_t)__builtin_ctzll(left));
@@ -224,6 +240,14 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
     }
 }
 
+void hth_update_acknowledged(struct hth_coherence *c)
+{
+    /* Release: pairs with all_acknowledged. */
+    if (atomic_fetch_sub_explicit(&c->update->outstanding, 1, memory_order_release) == 1) {
+        hth_port_notify(c->port);
+    }
+}
+
 static void handle_acknowledgement(struct hth_coherence *c, struct hth_region *r, uint64_t cookie)
 {
     struct hth_update *u = c->update;
@@ -233,10 +257,7 @@ static void handle_acknowledgement(struct hth_coherence *c, struct hth_region *r
         }
         return;
     }
-    /* Release: pairs with all_acknowledged. */
-    if (atomic_fetch_sub_explicit(&u->outstanding, 1, memory_order_release) == 1) {
-        hth_port_notify(c->port);
-    }
+    hth_update_acknowledged(c);
 }
 
 void hth_update_handle(struct hth_coherence *c, struct hth_region *r, int from, const void *message,
@@ -246,7 +267,7 @@ void hth_update_handle(struct hth_coherence *c, struct hth_region *r, int from, 
     const uint8_t *end = (const uint8_t *)message + bytes;
     switch ((enum hth_update_kind)head->kind) {
     case HTH_MSG_SUBSCRIBE:
-        handle_subscribe(c, r, from, head->cookie);
+        handle_subscribe(c, r, from, (const uint64_t *)(head + 1), head->cookie);
         break;
     case HTH_MSG_UNSUBSCRIBE:
         handle_unsubscribe(c, r, from, head->cookie);

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "log.h"
 
 struct hth_vm hth_vm = {NULL, NULL, 0, -1};
+struct hth_graft hth_graft;
 
 /* 0x2000_0000_0000 is where some kernels put libraries when the stack is unlimited, as on many
  * clusters. The last range is one that thread sanitizer leaves to programs. */
@@ -78,8 +81,54 @@ int hth_vm_map_alias(void)
     return 0;
 }
 
+/* The word in brackets of a file that lists the choices. */
+static void chosen_word(const char *path, char *word, size_t word_bytes)
+{
+    char line[256] = "";
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        if (fgets(line, sizeof line, file) == NULL) {
+            line[0] = '\0';
+        }
+        fclose(file);
+    }
+    const char *open = strchr(line, '['), *close = open != NULL ? strchr(open, ']') : NULL;
+    int n = close != NULL ? (int)(close - open - 1) : 0;
+    snprintf(word, word_bytes, "%.*s", n, n > 0 ? open + 1 : "");
+}
+
+bool hth_vm_ask_huge(char *why, size_t why_bytes)
+{
+    static const char path[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    char word[32];
+    chosen_word(path, word, sizeof word);
+    if (strcmp(word, "never") == 0 || strcmp(word, "deny") == 0 || word[0] == '\0') {
+        snprintf(
+            why, why_bytes,
+            "%s says '%s': the kernel gives none for shared memory ('echo advise > %s' as root "
+            "lets programs ask)",
+            path, word, path);
+        return false;
+    }
+    /* The alias, by which frames are filled, and the view, by which homes touch theirs first. */
+    if (madvise(hth_vm.alias, hth_vm.bytes, MADV_HUGEPAGE) != 0 ||
+        madvise(hth_vm.view, hth_vm.bytes, MADV_HUGEPAGE) != 0) {
+        snprintf(why, why_bytes, "MADV_HUGEPAGE: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+void hth_vm_refuse_huge(void)
+{
+    /* EINVAL: the kernel has none to give. */
+    (void)madvise(hth_vm.alias, hth_vm.bytes, MADV_NOHUGEPAGE);
+    (void)madvise(hth_vm.view, hth_vm.bytes, MADV_NOHUGEPAGE);
+}
+
 void hth_vm_release(void)
 {
+    hth_vm_stop_pager();
     if (hth_vm.view != NULL) {
         munmap(hth_vm.view, hth_vm.bytes);
     }
@@ -99,6 +148,65 @@ void hth_vm_punch(uint64_t offset, uint64_t bytes)
         hth_die("giving %llu bytes of memory back failed: %s", (unsigned long long)bytes,
                 strerror(errno));
     }
+}
+
+uint64_t hth_vm_next_used(uint64_t offset, uint64_t end)
+{
+    off_t at = lseek(hth_vm.fd, (off_t)offset, SEEK_DATA);
+    if (at < 0 && errno != ENXIO) {
+        return offset; /* not known: taken to have */
+    }
+    return at < 0 || (uint64_t)at > end ? end : (uint64_t)at;
+}
+
+int hth_vm_hide(uint64_t offset, uint64_t bytes)
+{
+    void *at = mmap(hth_vm.view + offset, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (at == MAP_FAILED) {
+        return errno;
+    }
+    madvise(at, bytes, MADV_NOHUGEPAGE); /* what is touched is told by the page */
+    return 0;
+}
+
+void *hth_vm_show(uint64_t offset, uint64_t bytes)
+{
+    void *view = hth_vm.view + offset;
+    /* Not libc's mremap: UCX, which MPICH uses, puts its own in its place, which forgets `to`.
+     * Somewhere to move it to: a move to where the kernel likes is not made if it could stay. */
+    void *to = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (to == MAP_FAILED ||
+        syscall(SYS_mremap, view, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != (long)to ||
+        mmap(view, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, hth_vm.fd,
+             (off_t)offset) == MAP_FAILED) {
+        hth_die("making %llu bytes shared failed: %s", (unsigned long long)bytes, strerror(errno));
+    }
+    quieten(view, bytes);
+    int rc = hth_vm_adopt(offset, bytes);
+    if (rc != 0) {
+        hth_die("making %llu bytes shared failed: %s", (unsigned long long)bytes, strerror(rc));
+    }
+    return to;
+}
+
+int hth_vm_graft(uint64_t offset, uint64_t bytes, void *at)
+{
+    if (mmap(at, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, hth_vm.fd,
+             (off_t)offset) == MAP_FAILED) {
+        return errno;
+    }
+    quieten(at, bytes);
+    hth_graft = (struct hth_graft){at, offset, bytes};
+    return hth_vm_adopt(offset, bytes);
+}
+
+int hth_vm_ungraft(void)
+{
+    void *at = mmap(hth_graft.at, hth_graft.bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    hth_graft = (struct hth_graft){NULL, 0, 0};
+    return at == MAP_FAILED ? errno : 0;
 }
 
 void *hth_vm_sparse(uint64_t bytes)

@@ -8,11 +8,10 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/lib.sh
+. "$here/../lib.sh"
 BUILD=${1:-${BUILD:-build}}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
-passed=0
-failed=0
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 if ! why=$(sh "$here/hosts.sh" possible); then
     echo "tests/hosts skipped: $why"
@@ -24,10 +23,9 @@ if ! mpirun --version 2>/dev/null | grep -q "Open MPI"; then
 fi
 
 dir=$(mktemp -d)
-output=$dir/output
 clean() {
     sh "$here/hosts.sh" down "$dir"
-    rm -rf "$dir"
+    rm -rf "$dir" "$output"
 }
 trap clean EXIT
 trap 'exit 130' INT TERM HUP
@@ -50,11 +48,7 @@ tests() {
     pes=$2
     shift 3
     MPIRUN=$mpirun PES=$pes sh "$here/../mpi/run.sh" "$BUILD" "$@" >"$output" 2>&1
-    grep -v '^[0-9]* passed, [0-9]* failed$' "$output"
-    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$output")
-    counts=${counts:-0 1}
-    passed=$((passed + ${counts% *}))
-    failed=$((failed + ${counts#* }))
+    absorb
 }
 
 heat() { # heat NAME PES "MCA SETTINGS"
@@ -95,5 +89,4 @@ sh "$here/hosts.sh" up "$dir" 3 || exit 1
 tests "3 hosts, TCP" 3 "" $([ "${HOSTS:-all}" = some ] && echo "$few" || echo "$most")
 heat "3 hosts, TCP" 3 ""
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+tally

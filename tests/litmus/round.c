@@ -20,7 +20,7 @@ enum { POLLS_MAX = 400 };
 
 static void must(struct run *run, int rc, const char *call)
 {
-    if (rc && !run->failed) {
+    if (rc) {
         fprintf(stderr, "PE %d: %s: %s\n", run->pe, call, hearth_error_message());
         exit(3); /* the others would wait for us: mpirun ends them */
     }

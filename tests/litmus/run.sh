@@ -15,19 +15,14 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/lib.sh
+. "$here/../lib.sh"
 BUILD=${1:-${BUILD_DIR:-build}}
 FILTER=${2:-}
 MPIRUN=${MPIRUN:-mpirun --oversubscribe}
 PES=${PES:-4 3 2}
 runs=${HEARTH_LITMUS_RUNS:-10000}
 limit=$((${HEARTH_TEST_SECONDS:-300} + 30))
-passed=0
-failed=0
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
-if [ "$(id -u)" = 0 ]; then
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-fi
 
 # What README.md says is what is tested.
 "$BUILD/tests/litmus/litmus" --table >"$output" 2>&1
@@ -64,5 +59,4 @@ for pes in $PES; do
     fi
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+tally

@@ -231,7 +231,8 @@ uint64_t ht_from_pe0(uint64_t value)
 {
     uint64_t in = my_pe == 0 ? value : 0, out = 0;
 
-    reduce(&in, &out, 1, MPI_UINT64_T, MPI_MAX);
+    /* Not MAX: MPICH 4.0 compares unsigned numbers as signed. */
+    reduce(&in, &out, 1, MPI_UINT64_T, MPI_BOR);
     return out;
 }
 

@@ -7,37 +7,17 @@
 # V=1     show every program's output
 set -u
 
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
 BUILD=${1:-${BUILD:-build}}
 MPIRUN=${MPIRUN:-mpirun --oversubscribe}
 program=$BUILD/tests/mpi/test_faults
-limit=20
-passed=0
-failed=0
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
-if [ "$(id -u)" = 0 ]; then
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-fi
+limit=90
 # No word of how memory is reached: only of what the program does wrong.
 export HEARTH_LOG=error
 # No core files of deaths that are meant.
 # shellcheck disable=SC3045
 ulimit -c 0
-
-# judge NAME: count the last run, by $why (empty: it passed).
-judge() {
-    seconds=$(($(date +%s) - began))
-    if [ -z "$why" ]; then
-        passed=$((passed + 1))
-        printf '%-44s %3d s  ok\n' "$1" "$seconds"
-    else
-        failed=$((failed + 1))
-        printf '%-44s %3d s  FAILED: %s\n' "$1" "$seconds" "$why"
-    fi
-    if [ -n "$why" ] || [ -n "${V:-}" ]; then
-        sed 's/^/    | /' "$output"
-    fi
-}
 
 # job PES MODE [PROTOCOL]: run it; its exit status is in $status.
 job() {
@@ -53,21 +33,18 @@ job() {
     fi
 }
 
-complain() {
-    [ -n "$why" ] || why=$1
-}
-
 must_die() {
     [ "$status" -ne 0 ] || complain "the job ended with 0"
     ! grep -q 'survived\|NOTHING HAPPENED' "$output" || complain "the job lived on"
 }
 
-# By SIGSEGV as if there were no Hearth, and mpirun says so; the library is silent.
-must_die_of_segv() {
+# must_die_of NUMBER NAME: by the signal as if there were no Hearth, and mpirun says so; the library is
+# silent.
+must_die_of() {
     must_die
-    grep -qi 'signal 11\|segmentation fault' "$output" || complain "no word of signal 11"
+    grep -qi "signal $1\|$2" "$output" || complain "no word of signal $1"
     # As a shell reports the signal, or as MPICH's mpiexec does.
-    [ "$status" -eq 139 ] || [ "$status" -eq 11 ] || complain "exit status $status, not 139"
+    [ "$status" -eq $((128 + $1)) ] || [ "$status" -eq "$1" ] || complain "exit status $status"
     ! grep -qi 'hearth: ' "$output" || complain "the library spoke"
 }
 
@@ -99,9 +76,12 @@ fi
 for pes in 1 2; do
     for mode in null ignored; do
         job "$pes" $mode
-        must_die_of_segv
+        must_die_of 11 "segmentation fault"
         judge "$mode, $pes PEs"
     done
+    job "$pes" bus
+    must_die_of 7 "bus error"
+    judge "bus, $pes PEs"
 done
 
 for pes in 1 2 3; do
@@ -134,5 +114,4 @@ for pes in 2 3; do
     done
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+tally

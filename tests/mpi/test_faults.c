@@ -148,6 +148,17 @@ static void touch_null(void)
         *null = 1;
 }
 
+/* A SIGBUS that is none of ours: the mapped file is empty. */
+static void touch_empty_file(void)
+{
+    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+    volatile int *file =
+        mmap(NULL, bytes, PROT_READ, MAP_SHARED, memfd_create("empty", MFD_CLOEXEC), 0);
+
+    if (culprit)
+        (void)*file;
+}
+
 static void mode_fork(void)
 {
     int status = 0;
@@ -194,6 +205,8 @@ static void run(const char *mode)
 
     if (strcmp(mode, "null") == 0 || strcmp(mode, "ignored") == 0)
         touch_null();
+    else if (strcmp(mode, "bus") == 0)
+        touch_empty_file();
     else if (strcmp(mode, "handler") == 0)
         mode_handler(true);
     else if (strcmp(mode, "handler-plain") == 0)

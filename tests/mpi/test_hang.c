@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Programs that hang, or lose a PE: for run_hang.sh, one a run, chosen by the first argument.
  *
- * The hangs end after SECONDS, when whoever was missed comes after all, so that the script sees
- * that the watchdog ended nothing: PE 0 then prints "survived". The victim is the last PE. */
+ * A hang ends when the script says so, by making the file HEARTH_TEST_LATCH (without that variable,
+ * after 3 s): it does when it has read what the watchdog should say, however long a loaded machine
+ * takes for that. Then whoever was missed comes after all, so that the script sees that the
+ * watchdog ended nothing: PE 0 prints "survived". The victim is the last PE. */
 #include <hearth.h>
 #include <hearth_mpi.h>
 
@@ -15,15 +17,27 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SECONDS = 3, PES_MAX = 16, PAGE = 4096, SETTLE_US = 250000 };
+enum {
+    PES_MAX = 16,
+    PAGE = 4096,
+    TICK_US = 20000,
+    SECOND_US = 1000000,
+    HANG_US = 3 * SECOND_US,
+    TOO_LATE_S = 600 /* by then the script has ended the job */
+};
 
 static struct shared {
     struct hearth_lock lock;
+    struct hearth_barrier barrier;
+    struct hearth_cond cond;
+    struct hearth_sema sema;
+    bool go;
     int pids[PES_MAX];
 } * shared;
 static volatile char *pages; /* sequential; page k's home is PE k */
 static int me, n_pes, victim, victim_pid;
 static volatile sig_atomic_t n_own;
+static atomic_int n_left;
 
 static void must(bool holds, const char *what)
 {
@@ -39,10 +53,24 @@ static void on_own(int number)
     n_own++;
 }
 
+/* Whether the hang is to end, which has lasted for `us`. */
+static bool is_released(int us)
+{
+    const char *latch = getenv("HEARTH_TEST_LATCH");
+
+    return latch == NULL ? us >= HANG_US : access(latch, F_OK) == 0;
+}
+
+static void keep_them_waiting(void)
+{
+    for (int us = 0; !is_released(us); us += TICK_US)
+        usleep(TICK_US);
+}
+
 static void *die_soon(void *unused)
 {
     (void)unused;
-    usleep(4 * SETTLE_US);
+    usleep(SECOND_US);
     kill(getpid(), SIGKILL);
     return NULL;
 }
@@ -54,11 +82,40 @@ static void kill_me_soon(void)
     must(pthread_create(&thread, NULL, die_soon, NULL) == 0, "a thread");
 }
 
-/* When the others have left the last barrier, for which they may need us. */
+static void on_left(int number)
+{
+    (void)number;
+    n_left++;
+}
+
+/* When the others have left the last barrier, for which they may need us: they say so by signals
+ * that queue. */
 static void stop(void)
 {
-    usleep(SETTLE_US);
+    while (n_left < n_pes - 1)
+        usleep(TICK_US);
     raise(SIGSTOP);
+}
+
+/* I have left the last barrier. */
+static void left(int pid)
+{
+    kill(pid, SIGRTMIN);
+}
+
+static void until_stopped(int pid)
+{
+    char path[64], line[256] = "";
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    for (;;) {
+        FILE *file = fopen(path, "r");
+        must(file != NULL && fgets(line, sizeof line, file) != NULL, "the victim's state");
+        fclose(file);
+        if (strstr(line, ") T ") != NULL)
+            return;
+        usleep(TICK_US);
+    }
 }
 
 /* --- hangs --- */
@@ -66,7 +123,7 @@ static void stop(void)
 static void hang_barrier(void)
 {
     if (me == victim)
-        sleep(SECONDS);
+        keep_them_waiting();
     hearth_barrier_all();
 }
 
@@ -76,10 +133,43 @@ static void hang_lock(void)
         hearth_lock_acquire(&shared->lock);
     hearth_barrier_all();
     if (me == victim)
-        sleep(SECONDS);
+        keep_them_waiting();
     else
         hearth_lock_acquire(&shared->lock);
     hearth_lock_release(&shared->lock);
+}
+
+/* The last PE is the one that the others wait for. */
+static void hang_some(void)
+{
+    if (me == victim)
+        keep_them_waiting();
+    hearth_barrier_wait(&shared->barrier);
+}
+
+static void hang_cond(void)
+{
+    if (me == victim)
+        keep_them_waiting();
+    hearth_lock_acquire(&shared->lock);
+    if (me == victim) {
+        shared->go = true;
+        hearth_cond_broadcast(&shared->cond);
+    }
+    while (!shared->go)
+        hearth_cond_wait(&shared->cond, &shared->lock);
+    hearth_lock_release(&shared->lock);
+}
+
+static void hang_sema(void)
+{
+    if (me == victim) {
+        keep_them_waiting();
+        for (int pe = 0; pe < victim; pe++)
+            hearth_sema_post(&shared->sema);
+    } else {
+        hearth_sema_wait(&shared->sema);
+    }
 }
 
 static void *take_lock(void *unused)
@@ -97,7 +187,7 @@ static void hang_turn(void)
         pthread_t thread;
         hearth_lock_acquire(&shared->lock);
         must(pthread_create(&thread, NULL, take_lock, NULL) == 0, "a thread");
-        sleep(SECONDS);
+        keep_them_waiting();
         hearth_lock_release(&shared->lock);
         pthread_join(thread, NULL);
     }
@@ -113,29 +203,38 @@ static void hang_fault(bool owned)
     hearth_barrier_all();
     if (me == victim)
         stop();
+    else
+        left(victim_pid);
     if (me == 0) {
         pid_t child = fork();
         if (child == 0) {
-            sleep(SECONDS);
+            keep_them_waiting();
             kill(victim_pid, SIGCONT);
             _exit(0);
         }
     }
     if (me != victim) {
-        usleep(2 * SETTLE_US);
+        until_stopped(victim_pid);
         must(there[1] == 1, "what the victim wrote");
     }
 }
 
-/* PE 0, which waits for nothing, and the others, which do, are sent a SIGUSR2. */
+/* PE 0, which waits for nothing, and the others, which do, are sent a SIGUSR2: once a second, for
+ * on a loaded machine the others may not wait yet. */
 static void hang_signal(void)
 {
+    int n_sent = 0;
+
     if (me == 0) {
-        sleep(1);
-        for (int pe = 0; pe < n_pes; pe++)
-            kill(shared->pids[pe], SIGUSR2);
-        for (int left = SECONDS - 1; left > 0;)
-            left = (int)sleep((unsigned)left);
+        for (int us = TICK_US; !is_released(us); us += TICK_US) {
+            usleep(TICK_US);
+            if (us % SECOND_US != 0)
+                continue;
+            n_sent++;
+            for (int pe = 0; pe < n_pes; pe++)
+                kill(shared->pids[pe], SIGUSR2);
+        }
+        printf("%d signals\n", n_sent);
     }
     hearth_barrier_all();
 }
@@ -166,7 +265,7 @@ static void lose_in_barrier(void)
         kill_me_soon();
     if (me != 0)
         hearth_barrier_all();
-    sleep(60);
+    sleep(TOO_LATE_S);
 }
 
 static void lose_in_lock(void)
@@ -178,7 +277,7 @@ static void lose_in_lock(void)
     hearth_barrier_all();
     if (me != victim)
         hearth_lock_acquire(&shared->lock);
-    sleep(60);
+    sleep(TOO_LATE_S);
 }
 
 static void lose_in_fault(void)
@@ -187,9 +286,10 @@ static void lose_in_fault(void)
         kill_me_soon();
     if (me == 0)
         stop();
-    usleep(2 * SETTLE_US);
+    left(shared->pids[0]);
+    until_stopped(shared->pids[0]);
     (void)pages[0];
-    sleep(60);
+    sleep(TOO_LATE_S);
 }
 
 /* Everybody reads and writes pages of the PE that is killed. */
@@ -213,6 +313,12 @@ static void run(const char *mode)
         hang_barrier();
     else if (strcmp(mode, "lock") == 0)
         hang_lock();
+    else if (strcmp(mode, "some") == 0)
+        hang_some();
+    else if (strcmp(mode, "cond") == 0)
+        hang_cond();
+    else if (strcmp(mode, "sema") == 0)
+        hang_sema();
     else if (strcmp(mode, "turn") == 0)
         hang_turn();
     else if (strcmp(mode, "fault") == 0 || strcmp(mode, "owner") == 0)
@@ -255,6 +361,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", hearth_error_message());
         return 2;
     }
+    signal(SIGRTMIN, on_left);
     me = hearth_my_pe();
     n_pes = hearth_n_pes();
     victim = n_pes - 1;
@@ -266,7 +373,10 @@ int main(int argc, char **argv)
     must(shared != NULL && pages != NULL, "memory");
     shared->pids[me] = (int)getpid();
     if (me == 0)
-        must(!hearth_lock_init(&shared->lock), "the lock");
+        must(!hearth_lock_init(&shared->lock) &&
+                 !hearth_barrier_init(&shared->barrier, (uint32_t)n_pes) &&
+                 !hearth_cond_init(&shared->cond) && !hearth_sema_init(&shared->sema, 0),
+             "the lock and the other objects");
     hearth_barrier_all();
     victim_pid = shared->pids[victim]; /* a forked child has no shared memory */
     if (strcmp(mode, "return") == 0 && me == victim)

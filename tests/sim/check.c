@@ -27,7 +27,7 @@ const char *sim_invariant_name(enum sim_invariant invariant)
     case SIM_INV_PROGRESS:
         return "6 (every fault and every release ends)";
     case SIM_INV_ACQUIRE:
-        return "3a (after an acquire, what it was told of is unmapped)";
+        return "3a (after an acquire, what it was told of is unmapped or fetched again)";
     case SIM_INV_CONTRACT:
         return "port.h's contract";
     case SIM_INV_DIED:
@@ -87,7 +87,14 @@ static bool registered(struct sim_world *world, int region, uint64_t page, int h
 
 int sim_home_of(struct sim_world *world, int region, uint64_t page)
 {
-    return hth_homes_lookup(&world->ports[0].homes[region], page);
+    const struct hth_region *r = &world->ports[0].region[region];
+    int home = hth_homes_lookup(r->homes, page);
+    if (home == HTH_HOME_OPEN) {
+        uint64_t n = (uint64_t)sim_n_pes(world), bit = page / n * r->claim_bits;
+        uint64_t claim = world->ports[page % n].words[region][r->claim_word + bit / 64] >> bit % 64;
+        home = (int)((claim & ((UINT64_C(1) << r->claim_bits) - 1)) >> 1) - 1;
+    }
+    return home; /* negative: nobody has touched it */
 }
 
 void sim_check_copyset(struct sim_world *world, int region, uint64_t page)
@@ -128,6 +135,9 @@ static void check_byte_released(struct sim_world *world, const struct sim_byte *
 {
     int home = sim_home_of(world, byte->region, byte->page);
     enum sim_scheme scheme = world->config.scheme[byte->region];
+    if (home < 0) {
+        return;
+    }
     for (int pe = 0; pe < sim_n_pes(world); pe++) {
         struct hth_port *port = &world->ports[pe];
         struct hth_region *region = &port->region[byte->region];
@@ -188,7 +198,7 @@ void sim_check_acquired(struct hth_port *port)
                 port->view[region][page] != HTH_VIEW_NONE) {
                 sim_fail(port->world, SIM_INV_ACQUIRE, port->pe, region, page,
                          "PE %d has ended an acquire that took the page's stale bit, and the page "
-                         "was never unmapped",
+                         "was neither unmapped nor fetched again",
                          port->pe);
             }
         }
@@ -269,11 +279,83 @@ static void check_copy(struct sim_world *world, int region, uint64_t page, int h
     }
 }
 
+/* The bounded cache: what it counts is what is there. */
+static void check_cache(struct sim_world *world, int pe)
+{
+    struct hth_port *port = &world->ports[pe];
+    uint64_t used = 0, threads = (uint64_t)world->config.threads_of[pe];
+    for (int id = 0; id < world->config.n_regions; id++) {
+        struct hth_region *r = &port->region[id];
+        uint32_t in_chunk = 0;
+        for (uint64_t page = 0; page < r->n_pages; page++) {
+            enum hth_page_state state = hth_page_state(&r->pages[page]);
+            used += (r->cached[page] != 0) + (state == HTH_PAGE_DIRTY);
+            in_chunk += r->cached[page] != 0;
+            if (r->cached[page] == 0 ? hth_is_copy(state) : sim_home_of(world, id, page) == pe) {
+                sim_fail(world, SIM_INV_CONTRACT, pe, id, page, "state %d, cached %d, home PE %d",
+                         state, r->cached[page], sim_home_of(world, id, page));
+            }
+            if ((page + 1) % HTH_CACHE_CHUNK == 0 || page + 1 == r->n_pages) {
+                if (r->cached_in[page / HTH_CACHE_CHUNK] != in_chunk) {
+                    sim_fail(world, SIM_INV_CONTRACT, pe, id, page, "%u cached pages counted as %u",
+                             in_chunk, r->cached_in[page / HTH_CACHE_CHUNK]);
+                }
+                in_chunk = 0;
+            }
+        }
+    }
+    uint64_t counted = port->coherence->cache.used_bytes / world->config.page_bytes;
+    if (counted != used) {
+        sim_fail(world, SIM_INV_CONTRACT, pe, -1, 0, "the cache counts %llu pages, and has %llu",
+                 (unsigned long long)counted, (unsigned long long)used);
+    }
+    /* A frame and a twin for each thread, all of which may have looked when there was room. */
+    if (used > world->config.cache_pages + 2 * threads) {
+        sim_fail(world, SIM_INV_CONTRACT, pe, -1, 0, "%llu pages in a cache for %u",
+                 (unsigned long long)used, world->config.cache_pages);
+    }
+}
+
+/* Who knows a home knows the right one. */
+static void check_known(struct sim_world *world, int region, uint64_t page, int home)
+{
+    for (int pe = 0; pe < sim_n_pes(world); pe++) {
+        int known = world->ports[pe].region[region].pages[page].home_plus_1;
+        if (known != 0 && known != home + 1) {
+            sim_fail(world, SIM_INV_QUIET, pe, region, page, "PE %d takes PE %d for the home: %d",
+                     pe, known - 1, home);
+        }
+    }
+}
+
+static void check_untouched(struct sim_world *world, int region, uint64_t page)
+{
+    for (int pe = 0; pe < sim_n_pes(world); pe++) {
+        if (world->ports[pe].view[region][page] != HTH_VIEW_NONE) {
+            sim_fail(world, SIM_INV_QUIET, pe, region, page, "a page without a home has a view");
+        }
+    }
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        const struct sim_byte *byte = &world->bytes[i];
+        if (byte->region == region && byte->page == page && byte->value != 0) {
+            sim_fail(world, SIM_INV_QUIET, -1, region, page, "a page without a home was written");
+        }
+    }
+}
+
 void sim_check_quiet(struct sim_world *world)
 {
+    for (int pe = 0; pe < sim_n_pes(world) && world->config.cache_pages > 0; pe++) {
+        check_cache(world, pe);
+    }
     for (int region = 0; region < world->config.n_regions; region++) {
         for (uint64_t page = 0; page < world->ports[0].region[region].n_pages; page++) {
             int home = sim_home_of(world, region, page);
+            check_known(world, region, page, home);
+            if (home < 0) {
+                check_untouched(world, region, page);
+                continue;
+            }
             int truth = sim_truth_of(world, region, page, home);
             check_image(world, region, page, truth);
             if (world->config.scheme[region] == SIM_UPDATE) {

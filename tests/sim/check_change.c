@@ -41,7 +41,8 @@ void sim_check_plain(struct sim_world *world, int pe, int region)
     const struct hth_region *r = &world->ports[pe].region[region];
     check_bytes(world, pe, region);
     check_entries(world, pe, region);
-    for (uint64_t word = 0; word < r->n_words; word++) {
+    uint64_t n_words = r->has_claims ? r->claim_word : r->n_words; /* homes stay */
+    for (uint64_t word = 0; word < n_words; word++) {
         if (world->ports[pe].words[region][word] != 0) {
             sim_fail(world, SIM_INV_QUIET, pe, region, 0,
                      "between two protocols word %llu of copysets, hints and stale map is not 0",

@@ -27,6 +27,10 @@ static int draw_pes(struct sim_rng *rng)
 static void draw_threads(struct sim_config *config, struct sim_rng *rng)
 {
     unsigned most = config->n_pes > 30 ? 1 : sim_between(rng, 1, 3);
+    if (config->n_pes <= 8 && config->seed % 11 == 7) {
+        most =
+            most * 8 / 3; /* up to eight, without another draw: other seeds stay what they were */
+    }
     config->n_threads = 0;
     for (int pe = 0; pe < config->n_pes; pe++) {
         config->threads_of[pe] = (int)sim_between(rng, 1, most);
@@ -117,7 +121,27 @@ static void draw_sequential(struct sim_config *config, struct sim_rng *rng, int 
     /* A quarter of the seeds, so that the others keep their meaning. */
     config->change_percent = scheme < 0 && config->seed % 4 == 1 ? sim_between(rng, 20, 90) : 0;
     any = any || config->change_percent > 0;
+    config->cache_pages = or_none(rng, 50, 1, 6);
+    config->claims = sim_chance(rng, 30);
+    if (config->claims && sim_chance(rng, 60)) {
+        config->deal = HTH_DEAL_CLAIM;
+    }
+    config->place_percent = or_none(rng, 60, 20, 80);
     config->racy_weight = any ? or_none(rng, 30, 2, 30) : 0;
+}
+
+/* What is rare as the protocols ship, so that pages become hot in short programs, and leave again.
+ * From a stream of its own, as above. */
+static void draw_tuning(struct hth_tuning *tuning, struct sim_rng *rng)
+{
+    static const unsigned often[] = {1, 1, 2, 3};
+    tuning->batch = sim_chance(rng, 30) ? sim_between(rng, 1, 4) : 64;
+    tuning->hot_after = sim_chance(rng, 20) ? 200 : often[sim_below(rng, 4)];
+    tuning->cool_after = often[sim_below(rng, 4)] + 4 * sim_chance(rng, 25);
+    tuning->cool_after_home = often[sim_below(rng, 4)];
+    tuning->vain_notices = often[sim_below(rng, 4)];
+    tuning->pack_runs = sim_chance(rng, 40) ? 1 : sim_between(rng, 2, 12);
+    tuning->pack_page_runs = often[sim_below(rng, 4)];
 }
 
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options)
@@ -133,6 +157,10 @@ void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_
     draw_program(config, &rng);
     struct sim_rng more = {seed * 4 + 3};
     draw_sequential(config, &more, options->scheme);
+    config->ahead_max = or_none(&more, 25, 2, 12);
+    config->advise_weight = or_none(&more, 40, 1, 8);
+    struct sim_rng tuning = {seed * 4 + 2000001};
+    draw_tuning(&config->tuning, &tuning);
     if (options->steps > 0) {
         config->steps_max = options->steps;
     }
@@ -147,14 +175,18 @@ const char *sim_scheme_name(enum sim_scheme scheme)
 
 void sim_config_print(const struct sim_config *c)
 {
-    static const char *const deals[] = {"block", "cyclic", "fixed"};
+    static const char *const deals[] = {"block", "cyclic", "fixed", "first-touch"};
     printf("  seed %llu: %d PEs, %d threads (", (unsigned long long)c->seed, c->n_pes,
            c->n_threads);
     for (int pe = 0; pe < c->n_pes; pe++) {
         printf("%s%d", pe == 0 ? "" : " ", c->threads_of[pe]);
     }
-    printf("), %llu+%llu pages of %llu bytes, %s homes,", (unsigned long long)c->collective_pages,
-           (unsigned long long)c->solo_pages, (unsigned long long)c->page_bytes, deals[c->deal]);
+    printf("), %llu+%llu pages of %llu bytes, %s homes, %u pages ahead,",
+           (unsigned long long)c->collective_pages, (unsigned long long)c->solo_pages,
+           (unsigned long long)c->page_bytes, deals[c->deal], c->ahead_max);
+    if (c->cache_pages > 0) {
+        printf(" a cache of %u,", c->cache_pages);
+    }
     for (int i = 0; i < c->n_regions; i++) {
         printf(" region %d %s", i, sim_scheme_name(c->first_scheme[i]));
     }
@@ -163,4 +195,9 @@ void sim_config_print(const struct sim_config *c)
            c->strategy == SIM_MOODS ? "moods" : "priorities", c->stay_percent, c->mood_steps,
            c->poll_percent, c->hold_percent, c->hold_steps_max, c->piece_percent, c->stage_percent,
            c->point_after ? "points on both sides" : "points before", c->step_ns, c->steps_max);
+    printf("  tuning: batch %u, hot after %u, cool after %u (home %u), vain notices %u, packed "
+           "from %u "
+           "runs (%u a page)\n",
+           c->tuning.batch, c->tuning.hot_after, c->tuning.cool_after, c->tuning.cool_after_home,
+           c->tuning.vain_notices, c->tuning.pack_runs, c->tuning.pack_page_runs);
 }

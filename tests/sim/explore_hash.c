@@ -4,39 +4,17 @@
 #include "sim.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "protocol/scratch.h"
 #include "protocol/sequential.h"
+#include "protocol/diff.h"
 #include "protocol/update.h"
 
 static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
 {
-    const uint8_t *from = data;
-    uint64_t lanes[4] = {1, 2, 3, 4}; /* so that the multiplications overlap */
-    for (; bytes >= 64; bytes -= 32, from += 32) {
-        uint64_t words[4];
-        memcpy(words, from, sizeof words);
-        for (int i = 0; i < 4; i++) {
-            lanes[i] = (lanes[i] ^ words[i]) * UINT64_C(0x9fb21c651e98df25);
-            lanes[i] ^= lanes[i] >> 32;
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        hash = (hash ^ lanes[i]) * UINT64_C(0x9fb21c651e98df25);
-        hash ^= hash >> 32;
-    }
-    for (; bytes >= 8; bytes -= 8, from += 8) {
-        uint64_t word;
-        memcpy(&word, from, 8);
-        hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
-        hash ^= hash >> 32;
-    }
-    uint64_t last = bytes;
-    if (bytes > 0) {
-        memcpy(&last, from, bytes);
-    }
-    hash = (hash ^ last) * UINT64_C(0x9fb21c651e98df25);
-    return hash ^ hash >> 29;
+    return XXH3_64bits_withSeed(data, bytes, hash);
 }
 
 static uint64_t mix_word(uint64_t hash, uint64_t word)
@@ -74,6 +52,9 @@ static uint64_t hash_side(const struct hth_region *r, uint64_t page, uint64_t ha
     }
     if (r->consistency == HEARTH_SEQUENTIAL) {
         return hash_ledger(side, hash);
+    }
+    if (home == r->my_pe && r->protocol == HEARTH_WRITE_INVALIDATE) {
+        return mix_word(hash, r->pages[page].sum);
     }
     if (home == r->my_pe) {
         const struct hth_publication *publication = side;
@@ -116,9 +97,8 @@ static uint64_t hash_port(const struct hth_port *port, uint64_t hash)
     hash = mix_word(hash, (uint64_t)c->acquire_lock.word << 32 | c->release_lock.word << 1 |
                               port->handling);
     if (c->release_lock.word != 0) { /* what is in there else is rubbish */
-        hash = mix(hash, c->scratch, sizeof *c->scratch);
-        hash = mix(hash, c->scratch->copysets, 4 * sizeof(uint64_t));
-        hash = mix(hash, c->update->image, port->region[0].page_bytes);
+        hash = mix(hash, c->scratch->block, c->scratch->block_bytes);
+        hash = mix(hash, c->update->mask, HTH_DIFF_MASK_BYTES(port->region[0].page_bytes));
         hash = mix(hash, &c->update->release_box, sizeof c->update->release_box);
     }
     if (port->handling) {

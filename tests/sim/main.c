@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model.h"
 #include "sim.h"
 
-enum mode { SWARM, LITMUS, LITMUS_ALL, EXHAUSTIVE, LARGER, PREEMPT, MODES };
-static const char *const modes[MODES] = {"swarm",      "litmus", "litmus-all",
-                                         "exhaustive", "larger", "preempt"};
+enum mode { SWARM, LITMUS, LITMUS_ALL, EXHAUSTIVE, LARGER, PREEMPT, MODEL, MODES };
+static const char *const modes[MODES] = {"swarm",  "litmus",  "litmus-all", "exhaustive",
+                                         "larger", "preempt", "model"};
 
 struct arguments {
     struct sim_options options;
@@ -20,6 +21,8 @@ struct arguments {
     uint64_t seed, schedules; /* schedules: 0, as many as the time allows */
     double seconds, shrink_seconds;
     bool replaying, quiet, histogram;
+    const char *networks[8]; /* for the model */
+    int n_networks;
     int trace; /* events to print, 0: default */
 };
 
@@ -33,7 +36,8 @@ static const struct argp_option options[] = {
     {"pes", 'p', "N", 0, "Fix the number of PEs, 2 to 80", 0},
     {"steps", 'k', "N", 0, "Steps before the schedule turns fair (default: from the seed)", 0},
     {"protocol", 'P', "NAME", 0, "invalidate, update, sequential or any (default)", 0},
-    {"mode", 'm', "NAME", 0, "swarm (default), litmus, litmus-all, exhaustive, larger, preempt", 0},
+    {"mode", 'm', "NAME", 0,
+     "swarm (default), litmus, litmus-all, exhaustive, larger, preempt, model", 0},
     {"litmus", 'l', "TEXT", 0,
      "Mode litmus (or litmus-all), only the tests with this in their names", 0},
     {"histogram", 'H', NULL, 0, "Mode litmus: print the outcomes of each test", 0},
@@ -42,6 +46,7 @@ static const struct argp_option options[] = {
     {"trace", 'T', "N", 0, "Events to print (default 80; with --replay all)", 0},
     {"shrink", 'x', "S", 0, "Seconds for making a failure small (default 20)", 0},
     {"break-fifo", 'F', NULL, 0, "A mutation of the port: messages of a pair overtake", 0},
+    {"network", 'N', "TEXT", 0, "Mode model: name:o:L:g:G:atomic:get (bench/loggp.c)", 0},
     {"quiet", 'q', NULL, 0, "Of a failure, only one line", 0},
     {0}};
 
@@ -114,6 +119,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case 'q':
         a->quiet = true;
+        break;
+    case 'N':
+        ok = a->n_networks < 8;
+        a->networks[ok ? a->n_networks++ : 0] = text;
         break;
     case 'l':
         a->mode = a->mode == LITMUS_ALL ? LITMUS_ALL : LITMUS;
@@ -277,7 +286,7 @@ int main(int argc, char **argv)
         printf("%d passed, %d failed\n", ok, !ok);
         return !ok;
     }
-    if (!SIM_HAND_SWITCH && a.mode != SWARM && a.mode != LITMUS) {
+    if (!SIM_HAND_SWITCH && a.mode != SWARM && a.mode != LITMUS && a.mode != MODEL) {
         printf("%s: states are copied with their stacks, which this build cannot do\n0 passed, 0 "
                "failed\n",
                modes[a.mode]);
@@ -294,6 +303,8 @@ int main(int argc, char **argv)
         return sim_small_worlds(&world, &a.options, SIM_LARGER, a.seed, a.seconds, a.quiet);
     case PREEMPT:
         return sim_small_worlds(&world, &a.options, SIM_DELAYED, a.seed, a.seconds, a.quiet);
+    case MODEL:
+        return sim_model(&world, a.networks, a.n_networks, a.quiet);
     case SWARM:
     case MODES:
         break;

@@ -42,7 +42,7 @@ try() {
     touched=$(sed -n 's|^+++ b/\(src/protocol/[a-z_]*\.c\).*|\1|p' "$patch")
     mkdir "$dir/o" && cp "$BUILD"/o/*.o "$dir/o/" || exit 2
     # shellcheck disable=SC2086
-    if ! (cd "$dir" && compile o src $touched && $CC $CFLAGS -o sim o/*.o) >"$dir/build.log" 2>&1; then
+    if ! (cd "$dir" && compile o src $touched && $CC $CFLAGS -o sim o/*.o -lm) >"$dir/build.log" 2>&1; then
         echo "STALE    $name: does not compile: $dir/build.log" >"$BUILD/$name.row"
         return
     fi
@@ -75,7 +75,7 @@ rm -rf "$BUILD/o"
 mkdir "$BUILD/o" || exit 2
 compile "$BUILD/o" "$root/src" "$here"/*.c "$root"/src/protocol/*.c "$root/src/homes.c" \
     "$root/tests/litmus/table.c" "$root/tests/litmus/judge.c" || exit 2
-$CC -o "$BUILD/sim-clean" "$BUILD"/o/*.o || exit 2
+$CC -o "$BUILD/sim-clean" "$BUILD"/o/*.o -lm || exit 2
 "$BUILD/sim-clean" --quiet --seconds="$CLEAN_SECONDS" || exit 1
 
 if [ $# -eq 0 ]; then

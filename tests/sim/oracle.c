@@ -99,7 +99,7 @@ void sim_oracle_load(struct sim_actor *actor, int index, uint8_t value, bool rac
     byte->readers[actor->thread] = world->clocks[actor->thread].of[actor->thread];
     world->n_reads++;
     if (value != byte->value) {
-        int home = hth_homes_lookup(&world->ports[actor->pe].homes[byte->region], byte->page);
+        int home = sim_home_of(world, byte->region, byte->page);
         sim_fail(world, SIM_INV_READ, actor->pe, byte->region, byte->page,
                  "thread %d.%d read %02x at byte %u, but the last write%s is "
                  "%02x, by thread %d.%d at step %llu (before that: %02x; home: PE %d)",

@@ -12,6 +12,7 @@
 
 #include "protocol/sequential.h"
 #include "sim.h"
+#include "tally.h"
 
 /* Exploring: a point only if `shared`. */
 static void point_if(struct hth_port *port, bool shared)
@@ -53,8 +54,9 @@ static void show(struct hth_port *port)
 
 /* --- messages --- */
 
-void *hth_port_message_new(struct hth_port *port)
+void *hth_port_message_new(struct hth_port *port, int pe)
 {
+    (void)pe;
     point_if(port, false);
     return sim_memory_new(port->world, HTH_MESSAGE_BYTES_MAX);
 }
@@ -93,11 +95,17 @@ void hth_port_message_send(struct hth_port *port, int pe, void *message, size_t 
     if (sim_chance(&world->rng, world->config.hold_percent)) {
         entry->hold_until = world->clock + sim_below(&world->rng, world->config.hold_steps_max);
     }
+    sim_tally_send(port, entry);
     enqueue(world, &world->ports[pe].from[port->pe], entry);
     world->ports[pe].n_inbox++;
     sim_trace_message(world, port->pe, SIM_EV_SEND, pe, message, bytes);
     show(port);
     sim_point_after(port);
+}
+
+void hth_port_message_answer(struct hth_port *port, int pe, void *message, size_t bytes)
+{
+    hth_port_message_send(port, pe, message, bytes);
 }
 
 uint64_t hth_port_now_ns(struct hth_port *port)
@@ -179,6 +187,7 @@ void sim_handle_one(struct hth_port *port, struct sim_actor *actor)
     port->n_inbox--;
     actor->in_handler = true;
     actor->fresh = true;
+    sim_tally_handle(port, actor, entry);
     if (entry->region != NULL) { /* perhaps beside a handler */
         sim_trace(world, port->pe, SIM_EV_ALARM, (int)entry->region->id, entry->page, 0, 0, 0);
         port->ringing++;
@@ -229,11 +238,15 @@ void hth_port_wait(struct hth_port *port, bool (*ready)(void *), void *arg,
                    const struct hth_wait *why)
 {
     (void)why;
+    if (port->world->quiet && ready(arg)) {
+        return;
+    }
     point_if(port, false); /* if it is not ready, whoever makes it so notifies */
     struct sim_actor *self = waiter(port);
     for (;;) {
         self->seen = port->notified;
         if (ready(arg)) {
+            sim_tally_wake(port);
             break;
         }
         sim_block(self, SIM_ON_NOTIFY, NULL);
@@ -359,10 +372,30 @@ void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t f
                     uint64_t n_pages)
 {
     sim_point(port);
+    for (uint64_t page = first_page; page < first_page + n_pages; page++) {
+        if (hth_is_copy(hth_page_state(&region->pages[page])) ||
+            (port->view[region->id][page] != HTH_VIEW_NONE && !port->world->quiet &&
+             sim_home_of(port->world, (int)region->id, page) != port->pe)) {
+            sim_fail(port->world, SIM_INV_CONTRACT, port->pe, (int)region->id, page,
+                     "the memory of a copy is given back");
+        }
+    }
     memset(hth_frame(region, first_page), 0, n_pages * region->page_bytes);
     sim_trace(port->world, port->pe, SIM_EV_PUNCH, (int)region->id, first_page, (int64_t)n_pages, 0,
               0);
     sim_point_after(port);
+}
+
+uint64_t hth_port_next_used(struct hth_port *port, struct hth_region *region, uint64_t page)
+{
+    point_if(port, false);
+    for (; page < region->n_pages; page++) { /* zeros: taken for a hole */
+        const uint8_t *frame = hth_frame(region, page);
+        if (frame[0] != 0 || memcmp(frame, frame + 1, region->page_bytes - 1) != 0) {
+            break;
+        }
+    }
+    return page;
 }
 
 /* --- the rest --- */
@@ -392,6 +425,9 @@ void hth_port_trace(struct hth_port *port, const struct hth_region *region, uint
     sim_trace(port->world, port->pe, SIM_EV_PROTOCOL, (int)region->id, page, event, value, 0);
     if (event == HTH_EVENT_UNSUBSCRIBE || event == HTH_EVENT_SUBSCRIBE) {
         sim_check_copyset(port->world, (int)region->id, page);
+    }
+    if (event == HTH_EVENT_FETCH) {
+        port->taken[region->id][page] = 0;
     }
     point_if(port, false);
 }

@@ -62,13 +62,22 @@ static void print_op(const struct sim_world *world, const struct sim_op *op)
     case SIM_ACQUIRE:
         printf("acquire");
         break;
+    case SIM_ADVISE:
+        printf("will %s %u/%u..%u", op->how ? "write" : "read", op->region, op->page,
+               op->page + op->bytes - 1);
+        break;
+    case SIM_OVERWRITE:
+        printf("overwrite %u/%u", world->program.spans[op->which].region,
+               world->program.spans[op->which].page);
+        break;
     case SIM_EVICT:
         printf("evict %u/%u", op->region, op->page);
         break;
     case SIM_BARRIER:
         forget = &world->program.forget[op->which];
-        printf("barrier %u%s%s", op->which, forget->yes ? "+forget" : "",
-               world->program.change[op->which].yes ? "+change" : "");
+        printf("barrier %u%s%s%s", op->which, forget->yes ? "+forget" : "",
+               world->program.change[op->which].yes ? "+change" : "",
+               world->program.place[op->which].yes ? "+place" : "");
         break;
     case SIM_PAUSE:
         printf("pause %u", op->bytes);
@@ -124,8 +133,15 @@ void sim_program_print(const struct sim_world *world)
             printf("  change at barrier %d: region %d becomes %s%s\n", i, change->region,
                    sim_scheme_name(change->to), change->disturbed ? ", disturbed" : "");
         }
+        if (program->place[i].yes) {
+            const struct sim_place *place = &program->place[i];
+            printf("  place at barrier %d: region %d, pages %llu to %llu, at PE %d%s\n", i,
+                   place->region, (unsigned long long)place->first_page,
+                   (unsigned long long)(place->first_page + place->n_pages - 1), place->pe,
+                   place->disturbed ? ", disturbed" : "");
+        }
         if (forget->yes) {
-            static const char *const deals[] = {"block", "cyclic", "fixed"};
+            static const char *const deals[] = {"block", "cyclic", "fixed", "first-touch"};
             printf(
                 "  forget at barrier %d: region %d, its collective pages, dealt anew: %s (%d)%s\n",
                 i, forget->region, deals[forget->extent.deal], forget->extent.fixed_pe,

@@ -166,17 +166,17 @@ static bool may_race(const struct maker *m, int group, int arg)
     return m->mode[group] == RACY;
 }
 
-static void make_zero(struct maker *m, struct sim_op *op, int span)
+/* Is the whole page in the span's group? */
+static bool has_page(const struct maker *m, int span)
 {
     const struct sim_program *p = m->program;
-    op->kind = SIM_ZERO;
-    op->all = sim_chance(&m->rng, 50);
-    for (int i = 0; i < p->n_spans; i++) { /* the whole page only if it is all in the group */
+    for (int i = 0; i < p->n_spans; i++) {
         if (p->spans[i].region == p->spans[span].region &&
             p->spans[i].page == p->spans[span].page && p->spans[i].group != p->spans[span].group) {
-            op->all = 0;
+            return false;
         }
     }
+    return true;
 }
 
 static void make_access(struct maker *m, int thread, int span, bool read_only, uint16_t parent)
@@ -197,20 +197,44 @@ static void make_access(struct maker *m, int thread, int span, bool read_only, u
             op.how = SIM_BACK;
         }
         if (config->zero_weight > 0 && !op.racy && sim_chance(&m->rng, 5 * config->zero_weight)) {
-            make_zero(m, &op, span);
+            op.kind = SIM_ZERO;
+            op.all = sim_chance(&m->rng, 50) && has_page(m, span);
+        } else if (config->advise_weight > 0 && !op.racy && has_page(m, span) &&
+                   sim_chance(&m->rng, 5 * config->advise_weight)) {
+            op.kind = SIM_OVERWRITE;
         }
     }
     emit(m, thread, op);
 }
 
+/* Any pages will do, of one extent or solo share: advice is neither read nor write. */
+static void make_advice(struct maker *m, struct sim_op *op)
+{
+    const struct sim_config *config = m->config;
+    uint64_t first = 0, n = config->collective_pages;
+    if (sim_chance(&m->rng, 15)) {
+        first = n + sim_below(&m->rng, (unsigned)config->n_pes) * config->solo_pages;
+        n = config->solo_pages;
+    }
+    unsigned skip = sim_below(&m->rng, (unsigned)n);
+    *op = (struct sim_op){.kind = SIM_ADVISE, .unit = op->unit, .page = (uint32_t)first + skip};
+    op->how = sim_chance(&m->rng, 40);
+    op->region = (uint16_t)sim_below(&m->rng, (unsigned)config->n_regions);
+    op->bytes = (uint16_t)sim_between(&m->rng, 1, (unsigned)n - skip);
+}
+
+static unsigned disturbances(const struct sim_config *c)
+{
+    return c->evict_weight + c->fence_weight + c->pause_weight + c->advise_weight;
+}
+
 static void make_disturbance(struct maker *m, int thread, uint16_t parent)
 {
     const struct sim_config *config = m->config;
-    unsigned total = config->evict_weight + config->fence_weight + config->pause_weight;
+    unsigned total = disturbances(config), x = total > 0 ? sim_below(&m->rng, total) : 0;
     if (total == 0) {
         return;
     }
-    unsigned x = sim_below(&m->rng, total);
     struct sim_op op = {.kind = SIM_EVICT, .unit = new_unit(m, parent)};
     if (x < config->evict_weight) {
         const struct sim_span *span =
@@ -219,6 +243,8 @@ static void make_disturbance(struct maker *m, int thread, uint16_t parent)
         op.page = span->page;
     } else if (x < config->evict_weight + config->fence_weight) {
         op.kind = sim_chance(&m->rng, 50) ? SIM_RELEASE : SIM_ACQUIRE;
+    } else if (x >= total - config->advise_weight) {
+        make_advice(m, &op);
     } else {
         op.kind = SIM_PAUSE;
         op.bytes = (uint16_t)sim_between(&m->rng, 1, 60);
@@ -283,17 +309,17 @@ static void make_round(struct maker *m, int thread)
         if (m->program->n_ops[thread] > SIM_OPS_MAX / 2) {
             return; /* room for flags, barriers and the reads at the end */
         }
-        unsigned disturb = config->evict_weight + config->fence_weight + config->pause_weight;
-        unsigned x = sim_below(&m->rng, 20 + config->local_weight + disturb + config->racy_weight);
+        unsigned disturb = disturbances(config), local = config->local_weight;
+        unsigned x = sim_below(&m->rng, 20 + local + disturb + config->racy_weight);
         if (x < 8) {
             make_section(m, thread, false);
         } else if (x < 15) {
             make_owned(m, thread);
         } else if (x < 20) {
             make_read_only(m, thread);
-        } else if (x < 20 + config->local_weight) {
+        } else if (x < 20 + local) {
             make_section(m, thread, true);
-        } else if (x < 20 + config->local_weight + disturb) {
+        } else if (x < 20 + local + disturb) {
             make_disturbance(m, thread, m->phase_unit);
         } else {
             make_race(m, thread);
@@ -396,11 +422,12 @@ static void make_forget(struct maker *m, int barrier)
     struct sim_forget *forget = &m->program->forget[barrier];
     forget->yes = sim_chance(&m->rng, config->forget_percent);
     forget->fences = sim_chance(&m->rng, 50);
+    forget->disturbed = sim_chance(&m->rng, 50);
     forget->region = (int)sim_below(&m->rng, (unsigned)config->n_regions);
     /* There is one extent, the collective pages; see sim_world_init. */
-    forget->extent =
-        (struct hth_extent){0, config->collective_pages, (enum hth_deal)sim_below(&m->rng, 3),
-                            (int)sim_below(&m->rng, (unsigned)config->n_pes)};
+    forget->extent = (struct hth_extent){0, config->collective_pages,
+                                         (enum hth_deal)sim_below(&m->rng, config->claims ? 4 : 3),
+                                         (int)sim_below(&m->rng, (unsigned)config->n_pes)};
 }
 
 static void make_change(struct maker *m, int barrier)
@@ -419,16 +446,34 @@ static void make_change(struct maker *m, int barrier)
     }
 }
 
+static void make_place(struct maker *m, int barrier)
+{
+    const struct sim_config *config = m->config;
+    struct sim_place *place = &m->program->place[barrier];
+    if (config->place_percent == 0 || m->program->forget[barrier].yes ||
+        m->program->change[barrier].yes) {
+        return;
+    }
+    unsigned pages = (unsigned)config->collective_pages;
+    place->yes = sim_chance(&m->rng, config->place_percent);
+    place->disturbed = sim_chance(&m->rng, 50);
+    place->region = (int)sim_below(&m->rng, (unsigned)config->n_regions);
+    place->pe = (int)sim_below(&m->rng, (unsigned)config->n_pes);
+    place->first_page = sim_below(&m->rng, pages);
+    place->n_pages = 1 + sim_below(&m->rng, pages - (unsigned)place->first_page);
+}
+
 static void make_barrier(struct maker *m, int barrier, uint16_t unit, bool last)
 {
     if (!last) {
         make_forget(m, barrier);
         make_change(m, barrier);
+        make_place(m, barrier);
     }
     for (int pe = 0; pe < m->config->n_pes; pe++) {
-        m->program->each[barrier][pe] = !m->program->forget[barrier].yes &&
-                                        !m->program->change[barrier].yes &&
-                                        sim_chance(&m->rng, m->config->each_percent);
+        m->program->each[barrier][pe] =
+            !m->program->forget[barrier].yes && !m->program->change[barrier].yes &&
+            !m->program->place[barrier].yes && sim_chance(&m->rng, m->config->each_percent);
     }
     for (int thread = 0; thread < m->config->n_threads; thread++) {
         emit(m, thread,

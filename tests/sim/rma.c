@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim.h"
+#include "tally.h"
 
 /* What a thread in a flush waits for. */
 struct flush {
@@ -188,36 +189,33 @@ static void point_at_issue(struct hth_port *port)
     }
 }
 
-void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
-                  void *to, size_t bytes)
+static void issue(struct hth_port *port, enum sim_rma_kind kind, struct hth_region *region, int pe,
+                  uint64_t offset, uint8_t *local, size_t bytes)
 {
     point_at_issue(port);
     check_range(port, region, pe, offset, bytes);
+    sim_tally_rma(port, kind, pe, bytes);
     sim_trace(port->world, port->pe, SIM_EV_ISSUE, (int)region->id, offset / region->page_bytes,
-              SIM_GET, pe, (int64_t)offset);
-    issue_bytes(port, (struct sim_rma){.kind = SIM_GET,
+              (int)kind, pe, (int64_t)offset);
+    issue_bytes(port, (struct sim_rma){.kind = (uint8_t)kind,
                                        .region = (uint8_t)region->id,
                                        .target = (int16_t)pe,
                                        .at = offset,
-                                       .local = to,
+                                       .local = local,
                                        .bytes = (uint32_t)bytes});
     sim_point_after(port);
+}
+
+void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
+                  void *to, size_t bytes)
+{
+    issue(port, SIM_GET, region, pe, offset, to, bytes);
 }
 
 void hth_port_put(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   const void *from, size_t bytes)
 {
-    point_at_issue(port);
-    check_range(port, region, pe, offset, bytes);
-    sim_trace(port->world, port->pe, SIM_EV_ISSUE, (int)region->id, offset / region->page_bytes,
-              SIM_PUT, pe, (int64_t)offset);
-    issue_bytes(port, (struct sim_rma){.kind = SIM_PUT,
-                                       .region = (uint8_t)region->id,
-                                       .target = (int16_t)pe,
-                                       .at = offset,
-                                       .local = (uint8_t *)(uintptr_t)from,
-                                       .bytes = (uint32_t)bytes});
-    sim_point_after(port);
+    issue(port, SIM_PUT, region, pe, offset, (uint8_t *)(uintptr_t)from, bytes);
 }
 
 void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uint64_t word,
@@ -228,6 +226,7 @@ void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uin
         sim_fail(port->world, SIM_INV_CONTRACT, port->pe, (int)region->id, 0, "word %llu of PE %d",
                  (unsigned long long)word, pe);
     }
+    sim_tally_rma(port, SIM_WORD, pe, sizeof(uint64_t));
     struct sim_rma rma = {.kind = SIM_WORD,
                           .op = (uint8_t)op,
                           .region = (uint8_t)region->id,
@@ -266,6 +265,7 @@ static void wait_flush(struct hth_port *port, struct hth_region *region, int pe,
             sim_block(self, SIM_ON_FLUSH, &flush);
         }
     }
+    sim_tally_flush(port, pe, words);
     sim_point_after(port);
 }
 
@@ -282,6 +282,7 @@ void hth_port_flush_words(struct hth_port *port, struct hth_region *region, int 
 void hth_port_order_words(struct hth_port *port, struct hth_region *region, int pe)
 {
     point_at_issue(port);
+    sim_tally_order(port, pe);
     for (unsigned i = 0; i < port->n_rma; i++) {
         struct sim_rma *rma = &port->rma[i];
         if (rma->kind == SIM_WORD && rma->region == region->id && rma->target == pe) {
@@ -295,4 +296,13 @@ uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, ui
 {
     sim_point(port);
     return port->words[region->id][word];
+}
+
+uint64_t hth_port_words_next(struct hth_port *port, struct hth_region *region, uint64_t first,
+                             uint64_t end)
+{
+    while (first < end && hth_port_word_peek(port, region, first) == 0) {
+        first++;
+    }
+    return first;
 }

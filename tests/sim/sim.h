@@ -50,8 +50,12 @@ struct sim_config {
     enum sim_scheme scheme[SIM_REGIONS_MAX]; /* now: a program may change it */
     enum sim_scheme first_scheme[SIM_REGIONS_MAX];
     uint64_t page_bytes, collective_pages, solo_pages;
+    unsigned ahead_max; /* pages that a miss may fetch together */
     enum hth_deal deal;
     int fixed_pe;
+    unsigned cache_pages;     /* 0: no limit */
+    struct hth_tuning tuning; /* when the protocols do what: batch 0, as they ship */
+    bool claims;              /* pages may be dealt to who touches them first */
     /* schedule */
     enum sim_strategy strategy;
     unsigned stay_percent;   /* go on with the actor that runs */
@@ -71,77 +75,11 @@ struct sim_config {
     unsigned ops_max; /* of a thread and phase */
     unsigned evict_weight, fence_weight, zero_weight, write_weight, same_percent, back_percent,
         local_weight, handoff_weight, pause_weight, forget_percent, each_percent, racy_weight,
-        change_percent;
+        change_percent, place_percent, advise_weight;
     int values; /* of a byte: 256, or few, so that states recur */
 };
 
-/* --- the program: data-race-free by construction (program.c) ---------------------------------- */
-
-enum sim_op_kind {
-    SIM_READ,
-    SIM_WRITE,
-    SIM_LOCK,       /* take an oracle lock, then acquire */
-    SIM_UNLOCK,     /* release, then let it go */
-    SIM_LOCAL_LOCK, /* a mutex among the threads of one PE: no fences */
-    SIM_LOCAL_UNLOCK,
-    SIM_SIGNAL, /* release, then raise a flag */
-    SIM_WAIT,   /* wait for the flag, then acquire */
-    SIM_RELEASE,
-    SIM_ACQUIRE,
-    SIM_EVICT,
-    SIM_ZERO, /* hth_coherence_zero at the home */
-    SIM_BARRIER,
-    SIM_PAUSE,        /* compute */
-    SIM_LITMUS_LOAD,  /* which: the variable; offset: the register, or FINALS + .., or FIRST */
-    SIM_LITMUS_STORE, /* offset: the value */
-    SIM_LITMUS_LINGER /* until the variable has come to its home, at most `bytes` steps */
-};
-
-enum sim_write_how { SIM_NEW, SIM_SAME, SIM_BACK }; /* BACK: what the byte held before that */
-
-struct sim_op {
-    uint8_t kind, how;
-    uint8_t all;            /* ZERO: the whole page */
-    uint8_t racy;           /* READ, WRITE: of a sequential region, and ordered by nothing */
-    uint16_t unit;          /* what is dropped together in shrinking */
-    uint16_t which;         /* the lock, flag, barrier; of READ, WRITE and ZERO: the span */
-    uint16_t offset, bytes; /* within the span */
-    uint16_t region;
-    uint32_t page; /* EVICT */
-};
-
-/* Consecutive bytes of one page, in one group. */
-struct sim_span {
-    uint8_t region, group;
-    uint16_t first_byte, bytes; /* index among the program's bytes */
-    uint32_t page, offset;
-};
-
-/* Pages forgotten and dealt anew after a barrier. */
-struct sim_forget {
-    bool yes, fences;
-    int region;
-    struct hth_extent extent; /* as it is dealt afterwards */
-};
-
-/* A region's protocol changed after a barrier. */
-struct sim_change {
-    bool yes, disturbed; /* disturbed: other threads release and acquire meanwhile */
-    int region;
-    enum sim_scheme to;
-};
-
-struct sim_program {
-    int n_spans, n_bytes, n_units;
-    struct sim_span spans[SIM_SPANS_MAX];
-    uint16_t parent[SIM_UNITS_MAX]; /* a dropped unit takes its children along; 0: none */
-    int n_ops[SIM_THREADS_MAX];
-    struct sim_op *ops[SIM_THREADS_MAX];
-    int pe_of[SIM_THREADS_MAX];
-    bool each[SIM_BARRIERS_MAX][SIM_PES_MAX]; /* every thread fences for itself */
-    struct sim_forget forget[SIM_BARRIERS_MAX];
-    struct sim_change change[SIM_BARRIERS_MAX];
-};
+#include "sim_program.h"
 
 /* --- the oracle (oracle.c) -------------------------------------------------------------------- */
 
@@ -246,6 +184,7 @@ struct sim_message {
     struct hth_region *region; /* an alarm, to oneself, for this page; NULL: a message */
     uint64_t page;
     uint64_t hold_until;
+    uint64_t hops[2]; /* tally.c */
     size_t bytes;
     uint8_t *buffer;
 };
@@ -276,7 +215,7 @@ struct hth_port {
 struct sim_barrier {
     int threads_in[SIM_PES_MAX];
     bool passed[SIM_PES_MAX];
-    int pes_in, pes_forgot, pes_out, pes_changing[3];
+    int pes_in, pes_forgot, pes_out, pes_changing[3], pes_placing[3];
     struct sim_clock clock;
 };
 
@@ -318,7 +257,7 @@ struct sim_world {
     bool flag[SIM_FLAGS_MAX];
     struct sim_clock flag_clock[SIM_FLAGS_MAX];
     struct sim_barrier barriers[SIM_BARRIERS_MAX];
-    int forgetting; /* PEs between the start of a forget and the end of everyone's */
+    int forgetting; /* PEs between the start of a forget or place and the end of everyone's */
     uint64_t next_value;
     uint64_t live_bytes; /* of hth_port_alloc and messages */
     uint64_t n_reads, n_writes, n_faults;
@@ -330,6 +269,7 @@ struct sim_world {
     int chosen_detail; /* of a network: the operation; of a handler: the channel; -1: any */
     uint64_t schedule_seed;
     struct sim_memory *memory; /* live allocations (memory.c) */
+    struct sim_tally *tally;   /* NULL: nobody counts */
 };
 
 /* What the command line fixes, whatever the seed says. */
@@ -391,6 +331,7 @@ bool sim_world_run(struct sim_world *world);
  */
 struct sim_explore {
     enum sim_scheme scheme;
+    const struct hth_tuning *tuning;
     int delays;      /* -1: any number */
     double deadline; /* sim_now() then */
     uint64_t states, runs;
@@ -439,6 +380,14 @@ bool sim_rma_eligible(const struct hth_port *port, unsigned index);
 /* thread.c */
 void sim_thread_main(void *actor);
 void sim_handler_main(void *actor);
+/* A call begins and ends: its steps are bounded in the fair phase. */
+void sim_call_begin(struct sim_actor *actor, const char *doing);
+void sim_call_end(struct sim_actor *actor);
+void sim_call_release(struct sim_actor *actor); /* and what must hold then */
+void sim_call_acquire(struct sim_actor *actor);
+
+/* barrier.c */
+void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op);
 
 /* oracle.c */
 void sim_oracle_init(struct sim_world *world);

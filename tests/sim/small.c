@@ -12,6 +12,7 @@
  * "0:wr 1:we" is PE 0's thread doing w, r and PE 1's doing w, e. The threads of a PE are apart by
  * commas. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,15 @@
 
 static const char letters[] = "wver";
 enum { LETTERS = 4, OPS = 3 };
+
+/* The release-consistent protocols without hot pages and packed diffs, and with. */
+static const struct hth_tuning plain = {2, 200, 1, 1, 1, UINT_MAX, 1},
+                               hot = {2, 1, 1, 1, 2, UINT_MAX, 1}, packed = {2, 1, 1, 1, 2, 1, 1};
+
+static const char *tuning_name(const struct hth_tuning *tuning)
+{
+    return tuning == &plain ? "" : tuning == &hot ? ", hot" : ", hot and packed";
+}
 
 struct small {
     int n_pes, n_threads;
@@ -99,6 +109,7 @@ void sim_small_begin(struct sim_world *world, enum sim_scheme scheme, int n_pes)
     world->config.scheme[0] = scheme;
     world->config.first_scheme[0] = scheme;
     world->config.step_ns = 1;
+    world->config.tuning = plain;
     world->dropped = nothing;
     world->choose = (int (*)(struct sim_world *, int))1; /* small allocations */
     world->program.n_units = 1;
@@ -118,6 +129,7 @@ static void make_world(struct sim_world *world, const struct small *small,
                        struct sim_explore *explore)
 {
     sim_small_begin(world, explore->scheme, small->n_pes);
+    world->config.tuning = *explore->tuning;
     world->config.n_threads = small->n_threads;
     for (int i = 0; i < small->n_threads; i++) {
         world->config.threads_of[small->pe_of[i]]++;
@@ -168,7 +180,7 @@ static void try_small(struct sim_world *world, const struct small *small,
     totals->runs += explore.runs;
     if (!ok) {
         totals->failed++;
-        printf("%s, program ", sim_scheme_name(explore.scheme));
+        printf("%s%s, program ", sim_scheme_name(explore.scheme), tuning_name(explore.tuning));
         print_small(small);
         printf("\n");
         tell_small(world, small, &explore);
@@ -234,11 +246,11 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
     if (explore.delays >= 0) {
         snprintf(bound, sizeof bound, " with up to %d delays", explore.delays);
     }
-    printf("%s: %d PEs, %d threads, %d operations each: %" PRIu64 " programs, %" PRIu64
+    printf("%s%s: %d PEs, %d threads, %d operations each: %" PRIu64 " programs, %" PRIu64
            " in all their orders%s, %" PRIu64 " states, %.1f s\n",
-           sim_scheme_name(explore.scheme), n_pes, threads, ops, totals->programs - before.programs,
-           totals->complete - before.complete, bound, totals->states - before.states,
-           sim_now() - start);
+           sim_scheme_name(explore.scheme), tuning_name(explore.tuning), n_pes, threads, ops,
+           totals->programs - before.programs, totals->complete - before.complete, bound,
+           totals->states - before.states, sim_now() - start);
     if (number < all) {
         printf("  (time is up: %" PRIu64 " of %" PRIu64 " programs)\n", number, all);
     }
@@ -247,12 +259,23 @@ static bool enumerate(struct sim_world *world, struct sim_explore explore, int n
 
 struct shape {
     int n_pes, threads_of[3], ops, delays;
+    const struct hth_tuning *tuning;
 };
 /* What each set of worlds is; ended by no PEs. */
-static const struct shape shapes[][4] = {
-    [SIM_SMALL] = {{2, {1, 1}, 1, -1}, {2, {1, 1}, 2, -1}, {3, {1, 1, 1}, 1, -1}},
-    [SIM_LARGER] = {{2, {1, 1}, 3, -1}, {3, {1, 1, 1}, 2, -1}, {2, {1, 2}, 1, -1}},
-    [SIM_DELAYED] = {{2, {1, 2}, 2, 2}, {3, {1, 1, 1}, 2, 2}, {3, {1, 2, 1}, 1, 2}}};
+static const struct shape shapes[][7] = {[SIM_SMALL] = {{2, {1, 1}, 1, -1, &plain},
+                                                        {2, {1, 1}, 2, -1, &plain},
+                                                        {3, {1, 1, 1}, 1, -1, &plain},
+                                                        {2, {1, 1}, 2, -1, &hot},
+                                                        {2, {1, 1}, 2, -1, &packed}},
+                                         [SIM_LARGER] = {{2, {1, 1}, 3, -1, &plain},
+                                                         {3, {1, 1, 1}, 2, -1, &plain},
+                                                         {2, {1, 2}, 1, -1, &plain},
+                                                         {2, {1, 1}, 3, -1, &packed},
+                                                         {3, {1, 1, 1}, 1, -1, &packed},
+                                                         {2, {1, 2}, 1, -1, &hot}},
+                                         [SIM_DELAYED] = {{2, {1, 2}, 2, 2, &hot},
+                                                          {3, {1, 1, 1}, 2, 2, &plain},
+                                                          {3, {1, 2, 1}, 1, 2, &plain}}};
 
 int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
                      enum sim_small_set set, uint64_t seed, double seconds, bool quiet)
@@ -263,8 +286,12 @@ int sim_small_worlds(struct sim_world *world, const struct sim_options *options,
         for (const struct shape *shape = shapes[set]; shape->n_pes > 0 && totals.failed == 0;
              shape++) {
             struct sim_explore explore = {.scheme = (enum sim_scheme)scheme,
-                                          .delays = shape->delays};
-            if (options->scheme < 0 || options->scheme == scheme) {
+                                          .delays = shape->delays,
+                                          .tuning = shape->tuning};
+            bool same =
+                shape->tuning != &plain && /* as plain */
+                (scheme == SIM_SEQUENTIAL || (scheme == SIM_UPDATE && shape->tuning == &packed));
+            if (!same && (options->scheme < 0 || options->scheme == scheme)) {
                 enumerate(world, explore, shape->n_pes, shape->threads_of, shape->ops, seed,
                           seconds, &totals);
             }

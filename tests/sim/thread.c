@@ -9,7 +9,7 @@ static struct hth_port *port_of(struct sim_actor *actor)
     return &actor->world->ports[actor->pe];
 }
 
-static void begin(struct sim_actor *actor, const char *doing)
+void sim_call_begin(struct sim_actor *actor, const char *doing)
 {
     actor->doing = doing;
     actor->serving = true;
@@ -18,7 +18,7 @@ static void begin(struct sim_actor *actor, const char *doing)
               0);
 }
 
-static void end(struct sim_actor *actor)
+void sim_call_end(struct sim_actor *actor)
 {
     sim_trace(actor->world, actor->pe, SIM_EV_DONE, -1, SIM_NO_PAGE,
               (int64_t)(uintptr_t)actor->doing, 0, 0);
@@ -26,20 +26,20 @@ static void end(struct sim_actor *actor)
     actor->serving = false;
 }
 
-static void release(struct sim_actor *actor)
+void sim_call_release(struct sim_actor *actor)
 {
     sim_mark_release(actor);
-    begin(actor, "release");
+    sim_call_begin(actor, "release");
     hth_coherence_release(port_of(actor)->coherence);
-    end(actor);
+    sim_call_end(actor);
     sim_check_release(actor);
 }
 
-static void acquire(struct sim_actor *actor)
+void sim_call_acquire(struct sim_actor *actor)
 {
-    begin(actor, "acquire");
+    sim_call_begin(actor, "acquire");
     hth_coherence_acquire(port_of(actor)->coherence);
-    end(actor);
+    sim_call_end(actor);
 }
 
 /* --- loads and stores --- */
@@ -138,7 +138,7 @@ static void zero(struct sim_actor *actor, const struct sim_op *op)
     struct sim_world *world = actor->world;
     struct hth_port *port = port_of(actor);
     const struct sim_span *span = &world->program.spans[op->which];
-    if (hth_homes_lookup(&port->homes[span->region], span->page) != actor->pe) {
+    if (hth_page_known_home(&port->region[span->region], span->page) != actor->pe) {
         store(actor, op);
         return;
     }
@@ -154,15 +154,61 @@ static void zero(struct sim_actor *actor, const struct sim_op *op)
             last = i;
         }
     }
-    begin(actor, op->all ? "zero the page" : "zero bytes");
+    sim_call_begin(actor, op->all ? "zero the page" : "zero bytes");
     hth_coherence_zero(port->coherence, &port->region[span->region], span->page, offset, len);
-    end(actor);
+    sim_call_end(actor);
     for (int i = first; i >= 0 && i <= last; i++) {
         if (world->bytes[i].in_flux) { /* of this page: no two threads may zero the same */
             sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page,
                       world->bytes[i].offset, 0, 0);
             sim_oracle_store(actor, i, 0, false);
             world->bytes[i].in_flux = false;
+        }
+    }
+}
+
+static bool is_used(const struct sim_world *world, const struct sim_span *page, uint64_t offset)
+{
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        const struct sim_byte *byte = &world->bytes[i];
+        if (byte->region == page->region && byte->page == page->page && byte->offset == offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From the advice on, nothing is known of the bytes; then all of the page is written, byte by byte
+ * of those that the program uses and the rest with zeros: they were zero, but a frame whose memory
+ * was given back is not. */
+static void overwrite(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    struct hth_port *port = port_of(actor);
+    const struct sim_span *span = &world->program.spans[op->which];
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        struct sim_byte *byte = &world->bytes[i];
+        byte->in_flux = byte->in_flux || (byte->region == span->region && byte->page == span->page);
+    }
+    sim_call_begin(actor, "overwrite");
+    hth_coherence_advise(port->coherence, &port->region[span->region], span->page, 1,
+                         HTH_ADVICE_OVERWRITE);
+    sim_call_end(actor);
+    for (int i = 0; i < world->program.n_bytes; i++) {
+        struct sim_byte *byte = &world->bytes[i];
+        if (byte->region == span->region && byte->page == span->page) {
+            uint8_t *at = reach(actor, span->region, span->page, byte->offset, true);
+            *at = new_value(world, byte, SIM_NEW);
+            sim_trace(world, actor->pe, SIM_EV_STORE, span->region, span->page, byte->offset, *at,
+                      0);
+            byte->in_flux = false;
+            sim_oracle_store(actor, i, *at, false);
+        }
+    }
+    uint8_t *frame = reach(actor, span->region, span->page, 0, true);
+    for (uint64_t i = 0; i < world->config.page_bytes; i++) {
+        if (frame[i] != 0 && !is_used(world, span, i)) {
+            frame[i] = 0;
         }
     }
 }
@@ -196,7 +242,7 @@ static void give(struct sim_actor *actor, struct sim_lock *lock)
 static void do_signal(struct sim_actor *actor, const struct sim_op *op)
 {
     if (!op->how) {
-        release(actor);
+        sim_call_release(actor);
     }
     sim_point(port_of(actor));
     sim_clock_join(actor->world, &actor->world->flag_clock[op->which],
@@ -211,125 +257,8 @@ static void do_wait(struct sim_actor *actor, const struct sim_op *op)
     sim_clock_join(actor->world, &actor->world->clocks[actor->thread],
                    &actor->world->flag_clock[op->which]);
     if (!op->how) {
-        acquire(actor);
+        sim_call_acquire(actor);
     }
-}
-
-/* --- barriers --- */
-
-struct count {
-    const int *have;
-    int want;
-};
-
-static bool is_reached(const void *arg)
-{
-    const struct count *count = arg;
-    return *count->have >= count->want;
-}
-
-static void wait_count(struct sim_actor *actor, const int *have, int want)
-{
-    struct count count = {have, want};
-    sim_block_on(port_of(actor), is_reached, &count);
-}
-
-static void forget(struct sim_actor *actor, struct sim_barrier *barrier,
-                   const struct sim_forget *what)
-{
-    struct sim_world *world = actor->world;
-    struct hth_port *port = port_of(actor);
-    const struct hth_extent *extent = &what->extent;
-    if (world->forgetting == 0) {
-        world->forgetting = sim_n_pes(world);
-        sim_oracle_zeroed(world, what->region, extent->first_page, extent->n_pages);
-    }
-    begin(actor, "forget");
-    hth_coherence_forget(port->coherence, &port->region[what->region], extent->first_page,
-                         extent->n_pages);
-    end(actor);
-    hth_homes_remove(&port->homes[what->region], extent->first_page);
-    hth_homes_add(&port->homes[what->region], extent);
-    world->forgetting--;
-    barrier->pes_forgot++;
-    if (what->fences) {
-        release(actor);
-    }
-    wait_count(actor, &barrier->pes_forgot, sim_n_pes(world));
-    if (what->fences) {
-        acquire(actor);
-    }
-}
-
-/* As hth_region_change does it. */
-static void change(struct sim_actor *actor, struct sim_barrier *barrier,
-                   const struct sim_change *what)
-{
-    struct sim_world *world = actor->world;
-    struct hth_port *port = port_of(actor);
-    struct hth_region *region = &port->region[what->region];
-    int n = sim_n_pes(world);
-    begin(actor, "change");
-    hth_coherence_change_begin(port->coherence, region);
-    hth_coherence_change_drop(port->coherence, region, 0, region->n_pages);
-    barrier->pes_changing[0]++;
-    wait_count(actor, &barrier->pes_changing[0], n);
-    hth_coherence_change_reset(port->coherence, region, 0, region->n_pages);
-    barrier->pes_changing[1]++;
-    wait_count(actor, &barrier->pes_changing[1], n);
-    world->config.scheme[what->region] = what->to;
-    hth_coherence_change_end(port->coherence, region,
-                             what->to == SIM_UPDATE ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE,
-                             what->to == SIM_SEQUENTIAL ? HEARTH_SEQUENTIAL : HEARTH_RELEASE);
-    sim_check_plain(world, actor->pe, what->region);
-    barrier->pes_changing[2]++;
-    wait_count(actor, &barrier->pes_changing[2], n);
-    end(actor);
-}
-
-/* One thread, the last of its PE to come, fences for all; or each does so for itself. */
-static void do_barrier(struct sim_actor *actor, const struct sim_op *op)
-{
-    struct sim_world *world = actor->world;
-    struct sim_barrier *barrier = &world->barriers[op->which];
-    const struct sim_forget *what = &world->program.forget[op->which];
-    const struct sim_change *into = &world->program.change[op->which];
-    int pe = actor->pe, threads = world->config.threads_of[pe];
-    bool each = world->program.each[op->which][pe];
-    sim_point(port_of(actor));
-    sim_clock_join(world, &barrier->clock, &world->clocks[actor->thread]);
-    if (each) {
-        release(actor);
-    }
-    bool last = ++barrier->threads_in[pe] == threads;
-    if (last) {
-        if (!each) {
-            release(actor);
-        }
-        barrier->pes_in++;
-    }
-    if (last || each) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world));
-        acquire(actor);
-        if (last && what->yes) {
-            forget(actor, barrier, what);
-        }
-        if (last && into->yes) {
-            change(actor, barrier, into);
-        }
-        barrier->passed[pe] = barrier->passed[pe] || last;
-    }
-    if (!last && into->yes && into->disturbed) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* the change begins */
-        release(actor);
-        acquire(actor);
-        release(actor);
-    }
-    if (!each) {
-        sim_block_on(port_of(actor), is_true, &barrier->passed[pe]);
-    }
-    sim_clock_join(world, &world->clocks[actor->thread], &barrier->clock);
-    sim_clock_tick(actor);
 }
 
 /* --- operations --- */
@@ -341,7 +270,7 @@ static uint64_t victim(struct hth_port *port, const struct sim_op *op)
     for (uint64_t i = 0; i < n_pages; i++) {
         uint64_t page = (op->page + i) % n_pages;
         if (port->view[op->region][page] != HTH_VIEW_NONE &&
-            hth_homes_lookup(&port->homes[op->region], page) != port->pe) {
+            hth_page_known_home(&port->region[op->region], page) != port->pe) {
             return page;
         }
     }
@@ -355,13 +284,13 @@ static void do_evict(struct sim_actor *actor, const struct sim_op *op)
     struct hth_port *port = port_of(actor);
     struct hth_region *region = &port->region[op->region];
     uint64_t page = victim(port, op);
-    begin(actor, "evict");
+    sim_call_begin(actor, "evict");
     hth_coherence_evict(port->coherence, region, page);
-    end(actor);
+    sim_call_end(actor);
     if (port->view[op->region][page] == HTH_VIEW_NONE && region->pages[page].busy.word == 0 &&
         region->pages[page].lock.word == 0 &&
         hth_page_state(&region->pages[page]) == HTH_PAGE_INVALID &&
-        hth_homes_lookup(region->homes, page) != port->pe) {
+        hth_page_known_home(region, page) >= 0 && hth_page_known_home(region, page) != port->pe) {
         memset(hth_frame(region, page), 0xee, region->page_bytes);
     }
 }
@@ -378,10 +307,10 @@ static void do_op(struct sim_actor *actor, const struct sim_op *op)
         break;
     case SIM_LOCK:
         take(actor, &world->locks[op->which]);
-        acquire(actor);
+        sim_call_acquire(actor);
         break;
     case SIM_UNLOCK:
-        release(actor);
+        sim_call_release(actor);
         give(actor, &world->locks[op->which]);
         break;
     case SIM_LOCAL_LOCK:
@@ -397,10 +326,10 @@ static void do_op(struct sim_actor *actor, const struct sim_op *op)
         do_wait(actor, op);
         break;
     case SIM_RELEASE:
-        release(actor);
+        sim_call_release(actor);
         break;
     case SIM_ACQUIRE:
-        acquire(actor);
+        sim_call_acquire(actor);
         break;
     case SIM_EVICT:
         do_evict(actor, op);
@@ -408,8 +337,17 @@ static void do_op(struct sim_actor *actor, const struct sim_op *op)
     case SIM_ZERO:
         zero(actor, op);
         break;
+    case SIM_ADVISE:
+        sim_call_begin(actor, "advise");
+        hth_coherence_advise(port_of(actor)->coherence, &port_of(actor)->region[op->region],
+                             op->page, op->bytes, op->how ? HTH_ADVICE_WRITE : HTH_ADVICE_READ);
+        sim_call_end(actor);
+        break;
+    case SIM_OVERWRITE:
+        overwrite(actor, op);
+        break;
     case SIM_BARRIER:
-        do_barrier(actor, op);
+        sim_barrier_pass(actor, op);
         break;
     case SIM_PAUSE:
         for (unsigned i = 0; i < op->bytes; i++) {

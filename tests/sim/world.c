@@ -30,13 +30,17 @@ static void make_region(struct sim_world *world, struct hth_port *port, int id)
         .n_pes = config->n_pes,
         .page_bytes = config->page_bytes,
         .n_pages = n_pages,
-        .homes = homes};
+        .homes = homes,
+        .ahead.window_max = config->ahead_max,
+        .has_claims = config->claims};
     region->pages = sim_arena(n_pages * sizeof *region->pages);
     region->frames = sim_arena(n_pages * config->page_bytes);
     hth_region_layout(region);
     port->words[id] = sim_arena(region->n_words * sizeof(uint64_t));
     port->view[id] = sim_arena(n_pages);
     port->taken[id] = sim_arena(n_pages);
+    region->cached = sim_arena(n_pages);
+    region->cached_in = sim_arena(hth_cache_chunks(n_pages) * sizeof *region->cached_in);
     hth_coherence_add(port->coherence, region);
 }
 
@@ -48,7 +52,9 @@ static void make_pe(struct sim_world *world, int pe)
     port->from = sim_arena((size_t)sim_n_pes(world) * sizeof *port->from);
     port->rma = sim_arena(SIM_RMA_MAX * sizeof *port->rma);
     port->coherence = sim_arena(sizeof *port->coherence);
-    hth_coherence_init(port->coherence, port, pe, sim_n_pes(world));
+    hth_coherence_init(port->coherence, port, pe, sim_n_pes(world),
+                       world->config.tuning.batch > 0 ? &world->config.tuning : NULL);
+    hth_coherence_limit(port->coherence, world->config.cache_pages * world->config.page_bytes);
     for (int id = 0; id < world->config.n_regions; id++) {
         make_region(world, port, id);
     }

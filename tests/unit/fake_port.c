@@ -45,6 +45,19 @@ void hth_fake_stop(struct hth_port *port, struct hth_region *region)
     free(region->pages);
 }
 
+/* One thread: no lock is ever in the way. */
+bool hth_port_trylock(struct hth_port *port, struct hth_lock *lock)
+{
+    (void)port;
+    return ++lock->word == 1;
+}
+
+void hth_port_unlock(struct hth_port *port, struct hth_lock *lock)
+{
+    (void)port;
+    lock->word = 0;
+}
+
 void hth_port_word(struct hth_port *port, struct hth_region *region, int pe, uint64_t word,
                    enum hth_word_op op, uint64_t operand, uint64_t *old_out)
 {
@@ -96,6 +109,15 @@ uint64_t hth_port_word_peek(struct hth_port *port, struct hth_region *region, ui
     return port->words[region->my_pe][word];
 }
 
+uint64_t hth_port_words_next(struct hth_port *port, struct hth_region *region, uint64_t first,
+                             uint64_t end)
+{
+    while (first < end && hth_port_word_peek(port, region, first) == 0) {
+        first++;
+    }
+    return first;
+}
+
 void hth_port_short_lock(struct hth_port *port, struct hth_short_lock *lock)
 {
     (void)port;
@@ -113,12 +135,13 @@ void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
 void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                       uint64_t n_pages, enum hth_view view)
 {
-    (void)port;
     (void)region;
     (void)first_page;
     (void)n_pages;
     (void)view;
-    abort(); /* the directory has no views */
+    if (!port->has_views) {
+        abort();
+    }
 }
 
 void hth_port_punch(struct hth_port *port, struct hth_region *region, uint64_t first_page,

@@ -11,6 +11,7 @@ struct hth_port {
     uint64_t *words[256]; /* by PE */
     uint64_t n_words;
     uint64_t n_atomics, n_flushes; /* so far */
+    bool has_views;                /* else nobody may set one */
 };
 
 /* A region of `pages` collective and `solo` pages a PE as PE `my_pe` sees it; all collective pages

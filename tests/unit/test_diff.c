@@ -96,11 +96,20 @@ static const uint8_t *tight_diff(struct bench *b, size_t diff_bytes)
     return tight;
 }
 
+static size_t encode(struct bench *b)
+{
+    struct hth_guarded mask = hth_guarded_make(HTH_DIFF_MASK_BYTES(b->len));
+    size_t runs = hth_diff_compare(b->now.bytes, b->base.bytes, b->len, mask.bytes);
+    size_t n = hth_diff_encode(b->now.bytes, mask.bytes, runs, b->len, b->out.bytes);
+    hth_guarded_free(&mask);
+    return n;
+}
+
 static bool check_codec(struct bench *b, struct hth_rng *rng)
 {
     bool ok = true;
     struct truth t = naive_truth(b->now.bytes, b->base.bytes, b->len);
-    size_t n = hth_diff_encode(b->now.bytes, b->base.bytes, b->len, b->out.bytes);
+    size_t n = encode(b);
     HTH_EXPECT(ok, n <= HTH_DIFF_BYTES_MAX(b->len));
     HTH_EXPECT(ok, n == naive_encoded_bytes(&t, b->len));
 
@@ -124,6 +133,32 @@ static bool check_codec(struct bench *b, struct hth_rng *rng)
     return ok;
 }
 
+static bool check_take(struct bench *b, unsigned isa, const uint8_t *mask, size_t runs)
+{
+    bool ok = true;
+    struct hth_guarded again = hth_guarded_make(HTH_DIFF_MASK_BYTES(b->len));
+    memcpy(b->second.bytes, b->base.bytes, b->len);
+    HTH_EXPECT(ok, hth_diff_mask_take(isa, b->now.bytes, b->second.bytes, b->len / 64,
+                                      again.bytes) == runs);
+    HTH_EXPECT(ok, memcmp(again.bytes, mask, HTH_DIFF_MASK_BYTES(b->len)) == 0);
+    HTH_EXPECT(ok, memcmp(b->second.bytes, b->now.bytes, b->len) == 0);
+    hth_guarded_free(&again);
+    return ok;
+}
+
+static bool check_merge(struct bench *b, struct hth_rng *rng, unsigned isa)
+{
+    bool ok = true;
+    hth_randomise(rng, b->before_image, b->len);
+    memcpy(b->image.bytes, b->before_image, b->len);
+    memcpy(b->second.bytes, b->base.bytes, b->len);
+    hth_diff_mask_merge(isa, b->now.bytes, b->second.bytes, b->len / 64, b->image.bytes);
+    HTH_EXPECT(ok, memcmp(b->second.bytes, b->now.bytes, b->len) == 0);
+    HTH_EXPECT(ok,
+               applied_right(b->image.bytes, b->before_image, b->now.bytes, b->base.bytes, b->len));
+    return ok;
+}
+
 /* The same for each form of the inner loops, of which check_codec() uses the best only. */
 static bool check_loops(struct bench *b, struct hth_rng *rng)
 {
@@ -134,7 +169,9 @@ static bool check_loops(struct bench *b, struct hth_rng *rng)
         struct hth_guarded mask = hth_guarded_make(8 * blocks),
                            bytes = hth_guarded_make(64 * blocks + 8);
         size_t runs = hth_diff_mask(isa, b->now.bytes, b->base.bytes, blocks, mask.bytes);
-        HTH_EXPECT(ok, runs == t.runs);
+        HTH_EXPECT(ok, runs == t.runs && hth_diff_runs(mask.bytes, b->len) == runs);
+        HTH_EXPECT(ok, check_take(b, isa, mask.bytes, runs));
+        HTH_EXPECT(ok, check_merge(b, rng, isa));
         size_t named = hth_diff_pack(isa, b->now.bytes, mask.bytes, blocks, bytes.bytes);
         HTH_EXPECT(ok, named == t.named);
         uint8_t *tight = bytes.bytes + 64 * blocks + 8 - named;
@@ -227,7 +264,7 @@ static void test_patterns(void)
         struct bench b = bench_make(sizes[s]);
         hth_randomise(&rng, b.base.bytes, b.len);
         same(&b);
-        ok = check(&b, &rng) && hth_diff_encode(b.now.bytes, b.base.bytes, b.len, b.out.bytes) == 0;
+        ok = check(&b, &rng) && encode(&b) == 0;
         for (size_t i = 0; i < b.len; i++)
             change(&b, i, &rng);
         ok = ok && check(&b, &rng);
@@ -289,37 +326,40 @@ static void test_huge_page(void)
     CU_ASSERT_TRUE(ok);
 }
 
-static void test_scan(void)
+static void test_next_run(void)
 {
     struct hth_rng rng = hth_rng_of(6);
-    enum { LEN_MAX = 3000 };
     bool ok = true;
     for (int round = 0; round < 300 && ok; round++) {
-        size_t len = hth_rng_below(&rng, LEN_MAX);
-        struct hth_guarded a = hth_guarded_make(len), b = hth_guarded_make(len);
-        bool unequal = hth_rng_below(&rng, 2);
+        size_t len = 64 * hth_rng_below(&rng, 50);
+        struct hth_guarded mask = hth_guarded_make(HTH_DIFF_MASK_BYTES(len));
+        bool set = hth_rng_below(&rng, 2);
         uint64_t stretch = 1 + hth_rng_below(&rng, 1500);
+        memset(mask.bytes, 0, HTH_DIFF_MASK_BYTES(len));
         for (size_t i = 0; i < len; i++) {
             if (hth_rng_below(&rng, stretch) == 0)
-                unequal = !unequal;
-            a.bytes[i] = (uint8_t)hth_rng_next(&rng);
-            b.bytes[i] = unequal ? a.bytes[i] ^ 1 : a.bytes[i];
+                set = !set;
+            mask.bytes[i / 8] |= (uint8_t)(set << i % 8);
         }
-        size_t want_unequal = len, want_equal = len;
-        HTH_EXPECT(ok, hth_diff_unequal(a.bytes, b.bytes, len, len) == len);
-        for (size_t i = len; i-- > 0;) {
-            *(a.bytes[i] == b.bytes[i] ? &want_equal : &want_unequal) = i;
-            HTH_EXPECT(ok, hth_diff_unequal(a.bytes, b.bytes, i, len) == want_unequal);
-            HTH_EXPECT(ok, hth_diff_equal(a.bytes, b.bytes, i, len) == want_equal);
+        size_t start, end = 0;
+        for (size_t i = 0; ok; i = end) {
+            while (i < len && !(mask.bytes[i / 8] >> i % 8 & 1))
+                i++;
+            bool found = hth_diff_next_run(mask.bytes, len, &start, &end);
+            HTH_EXPECT(ok, found == (i < len) && start == i);
+            if (!found)
+                break;
+            while (i < len && mask.bytes[i / 8] >> i % 8 & 1)
+                i++;
+            HTH_EXPECT(ok, end == i);
         }
-        hth_guarded_free(&a);
-        hth_guarded_free(&b);
+        hth_guarded_free(&mask);
     }
     CU_ASSERT_TRUE(ok);
 }
 
 /* ------------------------------------------------------------------------------------------ */
-/* Bytes that a diff does not name belong to other threads                                    */
+/* Of what another thread is writing, the mask and the base tell the same                     */
 
 struct neighbour {
     uint8_t *image;
@@ -327,6 +367,47 @@ struct neighbour {
     atomic_bool stop;
     uint64_t lost;
 };
+
+static void *write_all(void *arg)
+{
+    struct neighbour *n = arg;
+    volatile uint8_t *image = n->image;
+    for (uint8_t value = 1; !atomic_load_explicit(&n->stop, memory_order_relaxed); value++) {
+        for (size_t i = 0; i < 4096; i++)
+            image[i] = value;
+    }
+    return NULL;
+}
+
+static void test_take_beside_writers(void)
+{
+    struct bench b = bench_make(4096);
+    uint8_t mask[512];
+    size_t torn = 0, named = 0;
+    memset(b.base.bytes, 0, b.len);
+    for (unsigned isa = 0; isa <= (unsigned)hth_diff_isa_best(); isa++) {
+        struct neighbour neighbour = {.image = b.now.bytes};
+        pthread_t thread;
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, write_all, &neighbour), 0);
+        for (int round = 0; round < 3000; round++) {
+            memcpy(b.before_second, b.base.bytes, b.len);
+            hth_diff_mask_take(isa, b.now.bytes, b.base.bytes, 64, mask);
+            for (size_t i = 0; i < b.len; i++) {
+                bool set = mask[i / 8] >> i % 8 & 1;
+                named += set;
+                torn += set != (b.base.bytes[i] != b.before_second[i]);
+            }
+        }
+        atomic_store(&neighbour.stop, true);
+        pthread_join(thread, NULL);
+    }
+    CU_ASSERT_EQUAL(torn, 0);
+    CU_ASSERT_TRUE(named > 0);
+    bench_free(&b);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Bytes that a diff does not name belong to other threads                                    */
 
 static void *write_neighbours(void *arg)
 {
@@ -355,7 +436,7 @@ static void test_apply_beside_writers(void)
             change(&b, i, &rng);
         named[i] = b.now.bytes[i] != b.base.bytes[i];
     }
-    size_t n = hth_diff_encode(b.now.bytes, b.base.bytes, b.len, b.out.bytes);
+    size_t n = encode(&b);
     for (unsigned isa = 0; isa <= (unsigned)hth_diff_isa_best(); isa++) {
         struct neighbour neighbour = {.image = b.image.bytes, .named = named};
         pthread_t thread;
@@ -363,6 +444,10 @@ static void test_apply_beside_writers(void)
         hth_diff_mask(isa, b.now.bytes, b.base.bytes, 64, mask);
         for (int i = 0; i < 20000; i++)
             hth_diff_unpack(isa, b.image.bytes, mask, 64, b.out.bytes + 8 + 512);
+        for (int i = 0; i < 20000; i++) {
+            memcpy(b.second.bytes, b.base.bytes, b.len);
+            hth_diff_mask_merge(isa, b.now.bytes, b.second.bytes, 64, b.image.bytes);
+        }
         for (int i = 0; i < 20000; i++)
             (void)hth_diff_apply(b.out.bytes, n, b.image.bytes, NULL, b.len);
         atomic_store(&neighbour.stop, true);
@@ -380,8 +465,9 @@ void hth_suite_diff(void)
         {"patterns: none, all, alternating, doubles", test_patterns},
         {"one run of each length at each offset", test_every_offset},
         {"a page of 2 MiB", test_huge_page},
-        {"scanning", test_scan},
-        {"apply writes only the bytes it names", test_apply_beside_writers},
+        {"runs of a mask", test_next_run},
+        {"take reads each byte once", test_take_beside_writers},
+        {"apply and merge write only the bytes they name", test_apply_beside_writers},
     };
     hth_unit_register("diff", tests, sizeof tests / sizeof tests[0]);
 }

@@ -107,7 +107,7 @@ static void test_malformed_at_random(void)
 {
     enum { LEN = 4096 };
     struct hth_rng rng = hth_rng_of(7);
-    static uint8_t now[LEN], base[LEN], diff[HTH_DIFF_BYTES_MAX(LEN)];
+    static uint8_t now[LEN], base[LEN], mask[LEN / 8], diff[HTH_DIFF_BYTES_MAX(LEN)];
     bool ok = true;
     hth_randomise(&rng, base, LEN);
     for (int round = 0; round < 3000 && ok; round++) {
@@ -115,7 +115,8 @@ static void test_malformed_at_random(void)
         memcpy(now, base, LEN);
         for (size_t i = hth_rng_below(&rng, gap); i < LEN; i += 1 + hth_rng_below(&rng, gap))
             now[i] ^= (uint8_t)(1 + hth_rng_below(&rng, 255));
-        size_t n = hth_diff_encode(now, base, LEN, diff);
+        size_t runs = hth_diff_compare(now, base, LEN, mask);
+        size_t n = hth_diff_encode(now, mask, runs, LEN, diff);
         size_t cut = hth_rng_below(&rng, n + 1);
         if (cut > 0 && cut < n)
             HTH_EXPECT(ok, apply_to(LEN, diff, cut) == SIZE_MAX);

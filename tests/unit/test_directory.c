@@ -67,7 +67,7 @@ static void copysets_of(int n_pes, bool *ok)
                 hth_directory_unregister(&port, &region, page, home);
                 *mine = false;
             } else {
-                hth_directory_register(&port, &region, page, home);
+                hth_directory_register(&port, &region, &page, 1, home);
                 *mine = true;
             }
             HTH_EXPECT(*ok, region.pages[page].registered == *mine);
@@ -125,7 +125,7 @@ static void hints_of(int n_pes, bool *ok)
     for (int i = 0; i < 100; i++) {
         uint64_t page = hth_rng_below(&rng, region.n_pages);
         hth_fake_be(&region, (int)hth_rng_below(&rng, (uint64_t)n_pes));
-        hth_directory_register(&port, &region, page, hth_homes_lookup(&homes, page));
+        hth_directory_register(&port, &region, &page, 1, hth_homes_lookup(&homes, page));
         hinted[page] = true;
     }
     for (int pe = 0; pe < n_pes; pe++) {

@@ -99,6 +99,8 @@ static int naive_home(const struct hth_extent *extent, uint64_t page, int n_pes)
         return (int)(page % n);
     case HTH_DEAL_FIXED:
         return extent->fixed_pe;
+    case HTH_DEAL_CLAIM:
+        return HTH_HOME_OPEN;
     }
     return -1;
 }
@@ -190,6 +192,43 @@ static void test_concurrent(void)
     hth_homes_fini(&readers.homes);
 }
 
+/* Moves at random over two extents, against an array; then one extent goes, with its moves. */
+static void test_moves(void)
+{
+    bool ok = true;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct hth_homes homes;
+        struct hth_extent block = {0, 60, HTH_DEAL_BLOCK, 0}, open = {60, 40, HTH_DEAL_CLAIM, 0};
+        uint64_t random = seed;
+        int model[101];
+        CU_ASSERT_EQUAL_FATAL(hth_homes_init(&homes, 5, 101, 0), 0);
+        CU_ASSERT_EQUAL_FATAL(hth_homes_add(&homes, &open), 0);
+        CU_ASSERT_EQUAL_FATAL(hth_homes_add(&homes, &block), 0);
+        for (uint64_t i = 0; i <= 100; i++)
+            model[i] = hth_homes_lookup(&homes, i);
+        HTH_EXPECT(ok, model[59] == 4 && model[60] == HTH_HOME_OPEN && model[100] == HTH_HOME_NONE);
+        for (int move = 0; move < 40; move++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            uint64_t base = random >> 60 & 1 ? 60 : 0, pages = base == 0 ? 60 : 40;
+            uint64_t first = (random >> 20) % pages, n = 1 + (random >> 30) % (pages - first);
+            int pe = (int)((random >> 40) % 5);
+            CU_ASSERT_EQUAL_FATAL(hth_homes_make_room(&homes), 0);
+            hth_homes_move(&homes, base + first, n, pe);
+            for (uint64_t i = base + first; i < base + first + n; i++)
+                model[i] = pe;
+            for (uint64_t i = 0; i <= 100; i++)
+                HTH_EXPECT(ok, hth_homes_lookup(&homes, i) == model[i]);
+        }
+        hth_homes_remove(&homes, 60);
+        for (uint64_t i = 0; i <= 100; i++)
+            HTH_EXPECT(ok, hth_homes_lookup(&homes, i) == (i < 60 ? model[i] : HTH_HOME_NONE));
+        CU_ASSERT_EQUAL_FATAL(hth_homes_add(&homes, &open), 0);
+        HTH_EXPECT(ok, hth_homes_lookup(&homes, 77) == HTH_HOME_OPEN);
+        hth_homes_fini(&homes);
+    }
+    CU_ASSERT_TRUE(ok);
+}
+
 void hth_suite_homes(void)
 {
     static const struct hth_unit_test tests[] = {
@@ -198,6 +237,7 @@ void hth_suite_homes(void)
         {"block shares", test_block_shares},
         {"cyclic and fixed", test_other_shares},
         {"random extents", test_random_extents},
+        {"random moves", test_moves},
         {"look-ups during adds and removes", test_concurrent},
     };
     hth_unit_register("homes", tests, sizeof tests / sizeof tests[0]);

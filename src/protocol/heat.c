@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "protocol/heat.h"
+
+#include <string.h>
+
+static unsigned cool_after(const struct hth_coherence *c, const struct hth_region *r)
+{
+    /* To compare a large page takes as long as a fault. Two: pages may be written every second
+     * epoch. */
+    return r->page_bytes <= 16384 || c->tuning.cool_after < 2 ? c->tuning.cool_after : 2;
+}
+
+void hth_heat_note(const struct hth_coherence *c, const struct hth_region *r, struct hth_page *page,
+                   bool changed, bool kept)
+{
+    unsigned hot_after = c->tuning.hot_after;
+    if (changed) {
+        bool hot = kept || page->heat > hot_after;
+        unsigned warmer = page->heat + 1u < hot_after ? page->heat + 1u : hot_after - 1;
+        page->heat = (uint8_t)(hot ? hot_after + cool_after(c, r) : warmer);
+    } else if (page->heat > hot_after) {
+        page->heat--;
+    } else {
+        page->heat = (uint8_t)(kept ? hot_after : 0);
+    }
+}
+
+bool hth_heat_backwards(const struct hth_coherence *c, const struct hth_region *r, uint64_t first)
+{
+    return r->pages[first].heat != c->tuning.hot_after + cool_after(c, r);
+}
+
+/* A sum of a page's bytes; of a large page, of a sample. Other threads may be writing. */
+static uint64_t sum_of(const struct hth_region *r, uint64_t page)
+{
+    const uint8_t *frame = hth_frame(r, page);
+    uint64_t step = r->page_bytes <= 4096 ? 8 : r->page_bytes / 512, sums[4] = {1, 2, 3, 4};
+    for (uint64_t at = 0; at + 4 * step <= r->page_bytes; at += 4 * step) {
+        for (unsigned i = 0; i < 4; i++) {
+            uint64_t word;
+            memcpy(&word, frame + at + i * step, sizeof word);
+            sums[i] = (sums[i] ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        }
+    }
+    return sums[0] ^ sums[1] << 1 ^ sums[2] << 2 ^ sums[3] << 3;
+}
+
+bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region *r, uint64_t page)
+{
+    struct hth_page *entry = &r->pages[page];
+    unsigned hot_after = c->tuning.hot_after;
+    if (entry->heat + 1u < hot_after) {
+        entry->heat++;
+        return false;
+    }
+    if (entry->heat > hot_after + 1) {
+        entry->heat--;
+        return true;
+    }
+    uint64_t sum = sum_of(r, page);
+    if (entry->heat > hot_after && sum == entry->sum) {
+        entry->heat = 0;
+        return false;
+    }
+    entry->sum = sum;
+    entry->heat = (uint8_t)(hot_after + c->tuning.cool_after_home);
+    return true;
+}

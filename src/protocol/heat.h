@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Heat: which pages are likely to be written again before the next release.
+ *
+ * A hot page stays writable over a release, on the dirty list, and each release looks whether it
+ * has changed: a compare instead of a fault and two changes of view. A copy that is lost to an
+ * acquire keeps its heat, and is writable again from its next miss on: so is a page that migrates
+ * from writer to writer. Heat is a guess, and nothing that must hold rests on it.
+ *
+ * Of `hot_after` H and `cool_after` C: below H the releases in a row that found the page written;
+ * at H + C it was written in the last epoch, and each epoch without a change takes one off; at H
+ * the page is on probation: the next release protects it.
+ *
+ * At a write-invalidate home there is nothing to compare with: readers fetch from the frame at any
+ * time, so that a byte that was written and written back has been seen by some. There a hot page
+ * counts as written at every release, and a sum of its bytes, taken every C releases, tells when to
+ * stop; that is a guess again, and the release that stops it tells the copies once more.
+ *
+ * Guarded as the page's state: by busy, in write-update by the page lock. */
+#ifndef HTH_PROTOCOL_HEAT_H
+#define HTH_PROTOCOL_HEAT_H
+
+#include "protocol/coherence.h"
+
+/* Was it hot, by what the last releases saw? */
+static inline bool hth_heat_is_hot(const struct hth_coherence *c, const struct hth_page *page)
+{
+    return page->heat > c->tuning.hot_after;
+}
+
+/* Does a copy, or a page homed here in write-update, stay writable over the release that begins? */
+static inline bool hth_heat_stays(const struct hth_coherence *c, const struct hth_page *page)
+{
+    return page->heat != c->tuning.hot_after && page->heat + 1u >= c->tuning.hot_after;
+}
+
+/* A release, or a drop, has compared such a page: had it changed? `kept`: it stays writable. */
+void hth_heat_note(const struct hth_coherence *c, const struct hth_region *r, struct hth_page *page,
+                   bool changed, bool kept);
+
+/* Through which end of many pages, of which this is the first, to begin to compare. What was
+ * touched last may still be in the cache, and what was touched first no longer: the program writes
+ * upwards; a release goes downwards after that, and upwards again if nothing was written since. */
+bool hth_heat_backwards(const struct hth_coherence *c, const struct hth_region *r, uint64_t first);
+
+/* Does a page homed here in write-invalidate, found written, stay writable over the release that
+ * begins? Counts it as written, or takes its sum: once a release. */
+bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region *r, uint64_t page);
+
+#endif
