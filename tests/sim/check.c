@@ -123,7 +123,7 @@ static bool will_be_told(struct hth_port *port, int region, uint64_t page)
     for (unsigned level = 0; level < 3; level++) {
         bool set = port->words[region][map->level[level] + bit / 64] >> bit % 64 & 1;
         if (level == 0 && !set) {
-            return port->taken[region][page] != 0;
+            return port->taken[region][page] != SIM_NOT_TAKEN;
         }
         all = all && set;
         bit /= 64;
@@ -190,10 +190,10 @@ void sim_check_acquired(struct hth_port *port)
 {
     for (int region = 0; region < port->world->config.n_regions; region++) {
         for (uint64_t page = 0; page < port->region[region].n_pages; page++) {
-            if (!port->taken[region][page]) {
+            if (port->taken[region][page] == SIM_NOT_TAKEN) {
                 continue;
             }
-            port->taken[region][page] = 0;
+            port->taken[region][page] = SIM_NOT_TAKEN;
             if (sim_home_of(port->world, region, page) != port->pe &&
                 port->view[region][page] != HTH_VIEW_NONE) {
                 sim_fail(port->world, SIM_INV_ACQUIRE, port->pe, region, page,

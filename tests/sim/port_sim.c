@@ -359,7 +359,7 @@ void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t
     for (uint64_t page = first_page; page < first_page + n_pages; page++) {
         port->view[region->id][page] = (uint8_t)view;
         if (view == HTH_VIEW_NONE) {
-            port->taken[region->id][page] = 0;
+            port->taken[region->id][page] = SIM_NOT_TAKEN;
         }
         sim_trace(port->world, port->pe, SIM_EV_PROTECT, (int)region->id, page, view, 0, 0);
         sim_check_views(port->world, (int)region->id, page, port->pe);
@@ -426,8 +426,8 @@ void hth_port_trace(struct hth_port *port, const struct hth_region *region, uint
     if (event == HTH_EVENT_UNSUBSCRIBE || event == HTH_EVENT_SUBSCRIBE) {
         sim_check_copyset(port->world, (int)region->id, page);
     }
-    if (event == HTH_EVENT_FETCH) {
-        port->taken[region->id][page] = 0;
+    if (event == HTH_EVENT_FETCH && port->taken[region->id][page] == SIM_TAKEN_AND_READ) {
+        port->taken[region->id][page] = SIM_NOT_TAKEN;
     }
     point_if(port, false);
 }

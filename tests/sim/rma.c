@@ -65,7 +65,7 @@ static void notice_word(struct hth_port *target, const struct sim_rma *rma, uint
         for (uint64_t gone = old & ~new; gone != 0; gone &= gone - 1) {
             uint64_t page = (rma->at - first) * 64 + (uint64_t)__builtin_ctzll(gone);
             if (page < region->n_pages) {
-                target->taken[rma->region][page] = 1;
+                target->taken[rma->region][page] = SIM_TAKEN;
             }
         }
     } else if (rma->at < region->hints.level[0] && (old & ~new) != 0) {
@@ -91,12 +91,27 @@ static void word_effect(struct hth_port *port, const struct sim_rma *rma)
     }
 }
 
+/* A get reads the home's bytes: now they are newer than the stale bit that was taken before. */
+static void notice_get(struct hth_port *port, const struct sim_rma *rma)
+{
+    uint64_t page_bytes = port->region[rma->region].page_bytes;
+
+    for (uint64_t page = rma->at / page_bytes; page * page_bytes < rma->at + rma->bytes; page++) {
+        if (port->taken[rma->region][page] == SIM_TAKEN) {
+            port->taken[rma->region][page] = SIM_TAKEN_AND_READ;
+        }
+    }
+}
+
 static void bytes_effect(struct hth_port *port, struct sim_rma *rma)
 {
     struct hth_port *target = &port->world->ports[rma->target];
     uint8_t *remote = target->region[rma->region].frames + rma->at;
     const uint8_t *from = rma->kind == SIM_GET ? remote : rma->local;
     uint8_t *to = rma->kind == SIM_GET ? rma->local : remote;
+    if (rma->kind == SIM_GET && !rma->staged) {
+        notice_get(port, rma);
+    }
     if (rma->stage && !rma->staged) {
         memcpy(rma->data, from, rma->bytes);
         return;

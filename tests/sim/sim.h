@@ -192,6 +192,14 @@ struct sim_channel {
     struct sim_message *head, *tail;
 };
 
+/* A page's stale bit was taken by the acquire under way. It has not been unmapped since, nor fetched
+ * by a get that read the home's bytes since: one that read them before may end after. */
+enum sim_taken {
+    SIM_NOT_TAKEN,
+    SIM_TAKEN,
+    SIM_TAKEN_AND_READ, /* by a get that has not ended */
+};
+
 struct hth_port {
     struct sim_world *world;
     int pe;
@@ -207,8 +215,7 @@ struct hth_port {
     struct hth_region region[SIM_REGIONS_MAX];
     uint8_t *view[SIM_REGIONS_MAX]; /* enum hth_view, a page each */
     uint64_t *words[SIM_REGIONS_MAX];
-    uint8_t *taken[SIM_REGIONS_MAX]; /* a page each: its stale bit was taken by the acquire under
-                                        way, and it has not been unmapped since */
+    uint8_t *taken[SIM_REGIONS_MAX]; /* enum sim_taken, a page each */
     uint64_t acquire_no;
 };
 
