@@ -426,7 +426,7 @@ void hth_port_trace(struct hth_port *port, const struct hth_region *region, uint
     if (event == HTH_EVENT_UNSUBSCRIBE || event == HTH_EVENT_SUBSCRIBE) {
         sim_check_copyset(port->world, (int)region->id, page);
     }
-    if (event == HTH_EVENT_FETCH && port->taken[region->id][page] == SIM_TAKEN_AND_READ) {
+    if (event == HTH_EVENT_FETCH && port->taken[region->id][page] == SIM_TAKEN_AND_ASKED) {
         port->taken[region->id][page] = SIM_NOT_TAKEN;
     }
     point_if(port, false);

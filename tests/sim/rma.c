@@ -91,27 +91,12 @@ static void word_effect(struct hth_port *port, const struct sim_rma *rma)
     }
 }
 
-/* A get reads the home's bytes: now they are newer than the stale bit that was taken before. */
-static void notice_get(struct hth_port *port, const struct sim_rma *rma)
-{
-    uint64_t page_bytes = port->region[rma->region].page_bytes;
-
-    for (uint64_t page = rma->at / page_bytes; page * page_bytes < rma->at + rma->bytes; page++) {
-        if (port->taken[rma->region][page] == SIM_TAKEN) {
-            port->taken[rma->region][page] = SIM_TAKEN_AND_READ;
-        }
-    }
-}
-
 static void bytes_effect(struct hth_port *port, struct sim_rma *rma)
 {
     struct hth_port *target = &port->world->ports[rma->target];
     uint8_t *remote = target->region[rma->region].frames + rma->at;
     const uint8_t *from = rma->kind == SIM_GET ? remote : rma->local;
     uint8_t *to = rma->kind == SIM_GET ? rma->local : remote;
-    if (rma->kind == SIM_GET && !rma->staged) {
-        notice_get(port, rma);
-    }
     if (rma->stage && !rma->staged) {
         memcpy(rma->data, from, rma->bytes);
         return;
@@ -224,6 +209,13 @@ static void issue(struct hth_port *port, enum sim_rma_kind kind, struct hth_regi
 void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   void *to, size_t bytes)
 {
+    /* What it reads is newer than the stale bits that were taken before. */
+    for (uint64_t page = offset / region->page_bytes; page * region->page_bytes < offset + bytes;
+         page++) {
+        if (port->taken[region->id][page] == SIM_TAKEN) {
+            port->taken[region->id][page] = SIM_TAKEN_AND_ASKED;
+        }
+    }
     issue(port, SIM_GET, region, pe, offset, to, bytes);
 }
 

@@ -192,12 +192,12 @@ struct sim_channel {
     struct sim_message *head, *tail;
 };
 
-/* A page's stale bit was taken by the acquire under way. It has not been unmapped since, nor fetched
- * by a get that read the home's bytes since: one that read them before may end after. */
+/* A page's stale bit was taken by the acquire under way. It has not been unmapped since, nor
+ * fetched by a get that read the home's bytes since: one that read them before may end after. */
 enum sim_taken {
     SIM_NOT_TAKEN,
     SIM_TAKEN,
-    SIM_TAKEN_AND_READ, /* by a get that has not ended */
+    SIM_TAKEN_AND_ASKED, /* by a get that has not ended */
 };
 
 struct hth_port {
