@@ -32,6 +32,17 @@ void *app_private(void *ptr)
     return ptr;
 }
 
+int app_start(int argc, char **argv, const struct argp *argp, void *settings,
+              const struct app_options *options, int (*program)(const void *settings))
+{
+    app_check(hearth_init(&argc, &argv), "hearth_init");
+    int status = app_parse(argp, argc, argv, hearth_my_pe() == 0, settings);
+    if (status == 0 && !options->help)
+        status = program(settings);
+    app_check(hearth_finalize(), "hearth_finalize");
+    return status;
+}
+
 void app_run_init(struct app_run *run, const char *program, const struct app_options *options,
                   size_t bytes, int allocations)
 {

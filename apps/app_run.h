@@ -43,6 +43,14 @@ void app_check(int err, const char *call);
 /** app_give_up(), the machine being out of memory, if ptr is NULL; returns ptr. */
 void *app_private(void *ptr);
 
+/**
+ * A program's main: join the job, parse into `settings`, of which `options` are a part, run
+ * `program` on them unless help was all that was asked for, and leave.
+ * @return the exit code
+ */
+int app_start(int argc, char **argv, const struct argp *argp, void *settings,
+              const struct app_options *options, int (*program)(const void *settings));
+
 /** Join the run and make its region, for `bytes` in up to `allocations` pieces. Collective. */
 void app_run_init(struct app_run *run, const char *program, const struct app_options *options,
                   size_t bytes, int allocations);

@@ -142,8 +142,9 @@ static bool prepare(struct job *job, char error[APP_ERROR_BYTES])
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int cg(const struct cg_options *options)
+static int cg(const void *given)
 {
+    const struct cg_options *options = given;
     struct job job = {.options = options};
     struct app_run *run = &job.run;
     char error[APP_ERROR_BYTES];
@@ -167,10 +168,5 @@ int main(int argc, char **argv)
 {
     struct cg_options options = CG_OPTIONS_DEFAULT;
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &options);
-    if (status == 0 && !options.app.help)
-        status = cg(&options);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &options, &options.app, cg);
 }

@@ -465,8 +465,9 @@ static void sim_init(struct sim *sim, const struct settings *settings, struct ap
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int nbody(const struct settings *settings)
+static int nbody(const void *given)
 {
+    const struct settings *settings = given;
     struct app_run run;
     struct sim sim;
     /* Solo allocations as well: a tree has about two nodes a body at worst. */
@@ -494,10 +495,5 @@ int main(int argc, char **argv)
                                 .theta = 0.5,
                                 .dt = 0.01};
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &settings);
-    if (status == 0 && !settings.app.help)
-        status = nbody(&settings);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &settings, &settings.app, nbody);
 }

@@ -282,8 +282,9 @@ static void job_init(struct job *job, struct app_run *run, const struct graph *g
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int pagerank(const struct settings *settings)
+static int pagerank(const void *given)
 {
+    const struct settings *settings = given;
     struct job job = {.settings = settings};
     struct app_run run;
     struct graph graph;
@@ -316,10 +317,5 @@ int main(int argc, char **argv)
                                 .iterations_max = 100,
                                 .tolerance = 1e-9};
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &settings);
-    if (status == 0 && !settings.app.help)
-        status = pagerank(&settings);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &settings, &settings.app, pagerank);
 }

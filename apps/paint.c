@@ -207,8 +207,9 @@ static bool finish(const struct settings *settings, const struct app_run *run,
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int paint(const struct settings *settings)
+static int paint(const void *given)
 {
+    const struct settings *settings = given;
     uint64_t n = settings->width * settings->height;
     struct app_run run;
 
@@ -245,10 +246,5 @@ int main(int argc, char **argv)
                                 .x = -0.65,
                                 .span = 3.3};
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &settings);
-    if (status == 0 && !settings.app.help)
-        status = paint(&settings);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &settings, &settings.app, paint);
 }

@@ -169,8 +169,9 @@ static bool finish(struct job *job)
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int sort(const struct sort_options *options)
+static int sort(const void *given)
 {
+    const struct sort_options *options = given;
     struct job job = {0};
     struct app_run *run = &job.run;
 
@@ -198,10 +199,5 @@ int main(int argc, char **argv)
 {
     struct sort_options options = SORT_OPTIONS_DEFAULT;
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &options);
-    if (status == 0 && !options.app.help)
-        status = sort(&options);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &options, &options.app, sort);
 }

@@ -283,8 +283,9 @@ static bool get_problem(struct job *job, char error[APP_ERROR_BYTES])
 }
 
 /* Returns the exit code, the same on all PEs. */
-static int tsp(const struct settings *settings)
+static int tsp(const void *given)
 {
+    const struct settings *settings = given;
     struct job job = {.settings = settings};
     char error[APP_ERROR_BYTES];
 
@@ -306,10 +307,5 @@ int main(int argc, char **argv)
     struct settings settings = {
         .app.attr = HEARTH_REGION_ATTR_DEFAULT, .n_cities = 40, .seed = 4, .split = 4};
 
-    app_check(hearth_init(&argc, &argv), "hearth_init");
-    int status = app_parse(&argp, argc, argv, hearth_my_pe() == 0, &settings);
-    if (status == 0 && !settings.app.help)
-        status = tsp(&settings);
-    app_check(hearth_finalize(), "hearth_finalize");
-    return status;
+    return app_start(argc, argv, &argp, &settings, &settings.app, tsp);
 }

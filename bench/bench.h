@@ -48,6 +48,29 @@ struct bench {
     int pes;                  /* default: BENCH_PES */
 };
 
+/* What the patterns write, n words that begin with `first`; and whether they are there. */
+static inline void bench_fill(uint64_t *words, size_t n, uint64_t first)
+{
+    for (size_t i = 0; i < n; i++) {
+        words[i] = first + i;
+    }
+}
+
+static inline int bench_is_filled(const uint64_t *words, size_t n, uint64_t first)
+{
+    uint64_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        wrong |= words[i] ^ (first + i);
+    }
+    return wrong == 0;
+}
+
+/* A first word of its own, in all its bytes, for each turn. */
+static inline uint64_t bench_first(uint64_t turn)
+{
+    return turn * UINT64_C(0x0101010101010101);
+}
+
 static inline void bench_add(struct bench *bench, double value)
 {
     if (bench->n < BENCH_MAX) {

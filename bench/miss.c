@@ -173,13 +173,8 @@ static void write_all(volatile char *shared, char value)
 
 static void hearth_misses(int rep, struct bench *first, struct bench *again, double *very_first_us)
 {
-    struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
     struct hearth_region *region;
-    attr.placement = HEARTH_HOME_FIXED;
-    attr.home_pe = 1;
-    check(hearth_region_create(&region, (size_t)PAGES * PAGE, &attr), "region");
-    char *shared = hearth_region_malloc(region, (size_t)PAGES * PAGE);
-    check(shared == NULL, "malloc");
+    char *shared = region_new(&region, (size_t)PAGES * PAGE, INVALIDATE, 0, 1);
     if (me == 1) {
         write_all(shared, (char)rep);
     }
@@ -201,7 +196,7 @@ static void hearth_misses(int rep, struct bench *first, struct bench *again, dou
         bench_add(again, read_all(shared));
     }
     check(hearth_barrier_all(), "barrier");
-    check(hearth_region_destroy(region), "destroy");
+    region_end(region);
 }
 
 /* The sum, repetition by repetition, of what a miss is made of. */

@@ -47,22 +47,6 @@ static size_t total_bytes(enum pattern pattern)
 
 /* --- what is written and read, in Hearth and in MPI --- */
 
-static void fill(uint64_t *words, size_t n, uint64_t value)
-{
-    for (size_t i = 0; i < n; i++) {
-        words[i] = value + i;
-    }
-}
-
-static int is_filled(const uint64_t *words, size_t n, uint64_t value)
-{
-    uint64_t wrong = 0;
-    for (size_t i = 0; i < n; i++) {
-        wrong |= words[i] ^ (value + i);
-    }
-    return wrong == 0;
-}
-
 static uint64_t of(int pe, uint64_t turn)
 {
     return ((uint64_t)pe + 1) << 40 | turn << 20;
@@ -73,8 +57,8 @@ static int my_lines(uint64_t *words, size_t n, uint64_t turn, int first)
 {
     int right = 1;
     for (size_t at = (size_t)me * LINE; at < n; at += (size_t)n_pes * LINE) {
-        right &= first || is_filled(words + at, LINE, of(me, turn - 1));
-        fill(words + at, LINE, of(me, turn));
+        right &= first || bench_is_filled(words + at, LINE, of(me, turn - 1));
+        bench_fill(words + at, LINE, of(me, turn));
     }
     return right;
 }
@@ -83,7 +67,8 @@ static int column(const uint64_t *blocks, size_t block, size_t row, uint64_t tur
 {
     int right = 1;
     for (int pe = 0; pe < n_pes; pe++) {
-        right &= is_filled(blocks + (size_t)pe * row, block, of(pe, turn) + (uint64_t)me * block);
+        right &=
+            bench_is_filled(blocks + (size_t)pe * row, block, of(pe, turn) + (uint64_t)me * block);
     }
     return right;
 }
@@ -99,8 +84,8 @@ static int migrate(uint64_t *words, size_t n, uint64_t turn)
     for (uint64_t mine = turn * (uint64_t)n_pes + (uint64_t)me;;) {
         check(hearth_lock_acquire(&turn_lock), "hearth_lock_acquire");
         if ((uint64_t)hearth_counter_load(&whose) == mine) {
-            right = is_filled(words, n, mine);
-            fill(words, n, mine + 1);
+            right = bench_is_filled(words, n, mine);
+            bench_fill(words, n, mine + 1);
             hearth_counter_fetch_add(&whose, 1);
             check(hearth_lock_release(&turn_lock), "hearth_lock_release");
             return right;
@@ -123,10 +108,10 @@ static int by_hearth(enum pattern pattern, uint64_t *words, uint64_t turn, int f
         return migrate(words, n, turn);
     case PRODUCER:
     case RARELY:
-        fill(words + (size_t)me * share, share, of(me, turn));
+        bench_fill(words + (size_t)me * share, share, of(me, turn));
         barrier();
         if (pattern == PRODUCER || turn % 16 == 0) {
-            right = is_filled(words + (size_t)next * share, share, of(next, turn));
+            right = bench_is_filled(words + (size_t)next * share, share, of(next, turn));
         }
         break;
     case READ_MOSTLY:
@@ -134,10 +119,10 @@ static int by_hearth(enum pattern pattern, uint64_t *words, uint64_t turn, int f
             words[turn * 1031 % n] = turn * 1031 % n;
         }
         barrier();
-        right = is_filled(words, n, 0);
+        right = bench_is_filled(words, n, 0);
         break;
     case ALL_TO_ALL:
-        fill(words + (size_t)me * share, share, of(me, turn));
+        bench_fill(words + (size_t)me * share, share, of(me, turn));
         barrier();
         right = column(words + (size_t)me * (share / (size_t)n_pes), share / (size_t)n_pes, share,
                        turn);
@@ -173,8 +158,8 @@ static int mpi_migrate(uint64_t *words, int bytes, uint64_t turn, int last)
         MPI_Recv(words, bytes, MPI_BYTE, (me + n_pes - 1) % n_pes, 1, MPI_COMM_WORLD,
                  MPI_STATUS_IGNORE);
     }
-    int right = is_filled(words, n, mine);
-    fill(words, n, mine + 1);
+    int right = bench_is_filled(words, n, mine);
+    bench_fill(words, n, mine + 1);
     if (!last || me != n_pes - 1) {
         MPI_Send(words, bytes, MPI_BYTE, (me + 1) % n_pes, 1, MPI_COMM_WORLD);
     }
@@ -198,20 +183,20 @@ static int by_mpi(enum pattern pattern, uint64_t *words, uint64_t *other, uint64
         break;
     case PRODUCER:
     case RARELY:
-        fill(words, share, of(me, turn));
+        bench_fill(words, share, of(me, turn));
         if (pattern == PRODUCER || turn % 16 == 0) {
             MPI_Sendrecv(words, share_bytes, MPI_BYTE, before, 1, other, share_bytes, MPI_BYTE,
                          next, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-            right = is_filled(other, share, of(next, turn));
+            right = bench_is_filled(other, share, of(next, turn));
         }
         break;
     case READ_MOSTLY:
         MPI_Bcast(&word, 1, MPI_UINT64_T, 0, MPI_COMM_WORLD);
         words[word] = word;
-        right = is_filled(words, n, 0);
+        right = bench_is_filled(words, n, 0);
         break;
     case ALL_TO_ALL:
-        fill(words, share, of(me, turn));
+        bench_fill(words, share, of(me, turn));
         MPI_Alltoall(words, share_bytes / n_pes, MPI_BYTE, other, share_bytes / n_pes, MPI_BYTE,
                      MPI_COMM_WORLD);
         right = column(other, share / (size_t)n_pes, share / (size_t)n_pes, turn);
@@ -225,7 +210,7 @@ static int by_mpi(enum pattern pattern, uint64_t *words, uint64_t *other, uint64
 static double mpi_turns(enum pattern pattern, uint64_t *words, uint64_t *other, int n)
 {
     int right = 1;
-    fill(words, total_bytes(pattern) / sizeof(uint64_t), 0);
+    bench_fill(words, total_bytes(pattern) / sizeof(uint64_t), 0);
     MPI_Barrier(MPI_COMM_WORLD);
     double begin = bench_now_us();
     for (int i = 0; i < n; i++) {
@@ -243,7 +228,7 @@ static void prepare(enum pattern pattern, uint64_t *words)
 {
     size_t n = total_bytes(pattern) / sizeof(uint64_t);
     if (me == 0 && (pattern == MIGRATORY || pattern == READ_MOSTLY)) {
-        fill(words, n, 0);
+        bench_fill(words, n, 0);
     }
     if (me == 0) {
         check(hearth_counter_store(&whose, 0), "hearth_counter_store");

@@ -82,13 +82,8 @@ static void write_all(volatile char *shared, char value)
 
 static void hearth(struct bench *first, struct bench *again, bool advise, char value)
 {
-    struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
     struct hearth_region *region;
-    attr.placement = HEARTH_HOME_FIXED;
-    attr.home_pe = 1;
-    check(hearth_region_create(&region, (size_t)PAGES * PAGE, &attr), "region");
-    char *shared = hearth_region_malloc(region, (size_t)PAGES * PAGE);
-    check(shared == NULL, "malloc");
+    char *shared = region_new(&region, (size_t)PAGES * PAGE, INVALIDATE, 0, 1);
     if (me == 1) {
         write_all(shared, value);
     }
@@ -109,7 +104,7 @@ static void hearth(struct bench *first, struct bench *again, bool advise, char v
             }
         }
     }
-    check(hearth_region_destroy(region), "destroy");
+    region_end(region);
 }
 
 static void measure(const char *how)

@@ -18,22 +18,6 @@
 #define PAGE_WORDS (PAGE / sizeof(uint64_t))
 #define ALTERNATE  64u
 
-static void fill(uint64_t *words, size_t n, uint64_t value)
-{
-    for (size_t i = 0; i < n; i++) {
-        words[i] = value * UINT64_C(0x0101010101010101) + i;
-    }
-}
-
-static int is_filled(const uint64_t *words, size_t n, uint64_t value)
-{
-    uint64_t wrong = 0;
-    for (size_t i = 0; i < n; i++) {
-        wrong |= words[i] ^ (value * UINT64_C(0x0101010101010101) + i);
-    }
-    return wrong == 0;
-}
-
 /* --- producer and consumer --- */
 
 static int iterations(unsigned pages)
@@ -49,11 +33,11 @@ static double mpi_produce(uint64_t *private, unsigned pages, uint64_t *value)
     for (int i = 0; i < n; i++, ++*value) {
         uint64_t *half = private + (*value & 1) * pages * PAGE_WORDS;
         if (me == 0) {
-            fill(half, pages * PAGE_WORDS, *value);
+            bench_fill(half, pages * PAGE_WORDS, bench_first(*value));
             MPI_Send(half, (int)(pages * PAGE), MPI_BYTE, 1, 1, MPI_COMM_WORLD);
         } else {
             MPI_Recv(half, (int)(pages * PAGE), MPI_BYTE, 0, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-            right &= is_filled(half, pages * PAGE_WORDS, *value);
+            right &= bench_is_filled(half, pages * PAGE_WORDS, bench_first(*value));
         }
     }
     MPI_Barrier(MPI_COMM_WORLD);
@@ -70,11 +54,11 @@ static double hearth_produce(uint64_t *shared, unsigned pages, uint64_t *value)
     for (int i = 0; i < n; i++, ++*value) {
         uint64_t *half = shared + (*value & 1) * pages * PAGE_WORDS;
         if (me == 0) {
-            fill(half, pages * PAGE_WORDS, *value);
+            bench_fill(half, pages * PAGE_WORDS, bench_first(*value));
         }
         barrier();
         if (me == 1) {
-            right &= is_filled(half, pages * PAGE_WORDS, *value);
+            right &= bench_is_filled(half, pages * PAGE_WORDS, bench_first(*value));
         }
     }
     barrier();

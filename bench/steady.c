@@ -23,25 +23,6 @@
 
 static const char *only = "";
 
-static const char *protocol_name(enum hearth_protocol protocol)
-{
-    return protocol == HEARTH_WRITE_UPDATE ? "update" : "invalidate";
-}
-
-static struct hearth_region *make(enum hearth_protocol protocol, int home, size_t bytes,
-                                  char **memory_out)
-{
-    struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
-    struct hearth_region *region;
-    attr.protocol = protocol;
-    attr.placement = HEARTH_HOME_FIXED;
-    attr.home_pe = home;
-    check(hearth_region_create(&region, bytes, &attr), "region");
-    *memory_out = hearth_region_malloc(region, bytes);
-    check(*memory_out == NULL, "malloc");
-    return region;
-}
-
 static struct hearth_stats stats_of(const struct hearth_region *region)
 {
     struct hearth_stats stats;
@@ -112,10 +93,10 @@ static void producer_consumer(unsigned pages)
     struct way ways[4] = {0};
     share_by_mpi(private, bytes, 0, WARM);
     for (int w = 0; w < 4; w++) {
-        enum hearth_protocol protocol = w < 2 ? HEARTH_WRITE_INVALIDATE : HEARTH_WRITE_UPDATE;
-        snprintf(ways[w].name, sizeof ways[w].name, "  %s, %s is home", protocol_name(protocol),
+        enum kind kind = w < 2 ? INVALIDATE : UPDATE;
+        snprintf(ways[w].name, sizeof ways[w].name, "  %s, %s is home", kind_names[kind],
                  w % 2 == 0 ? "producer" : "consumer");
-        ways[w].region = make(protocol, w % 2, bytes, &ways[w].memory);
+        ways[w].memory = region_new(&ways[w].region, bytes, kind, 0, w % 2);
         ways[w].us.name = ways[w].name;
     }
     for (int rep = 0; rep < REPS; rep++, at += n) {
@@ -147,7 +128,7 @@ static void producer_consumer(unsigned pages)
                      (double)counts[0] / (REPS * n), (double)counts[1] / (REPS * n));
             bench_print(&ways[w].us, &mpi);
         }
-        check(hearth_region_destroy(ways[w].region), "destroy");
+        region_end(ways[w].region);
     }
     free(private);
 }
@@ -157,13 +138,13 @@ static void producer_consumer(unsigned pages)
 static void alternate_words(void)
 {
     enum { PAGES = 64, N = 60 };
-    for (int w = 0; w < 2; w++) {
-        char *memory, name[64];
-        enum hearth_protocol protocol = w == 0 ? HEARTH_WRITE_INVALIDATE : HEARTH_WRITE_UPDATE;
-        struct hearth_region *region = make(protocol, 0, PAGES * PAGE, &memory);
+    for (enum kind kind = INVALIDATE; kind <= UPDATE; kind++) {
+        char name[64];
+        struct hearth_region *region;
+        char *memory = region_new(&region, PAGES * PAGE, kind, 0, 0);
         volatile uint64_t *words = (volatile uint64_t *)memory;
         struct bench us = {.name = name};
-        snprintf(name, sizeof name, "alternate words of 64 pages, %s", protocol_name(protocol));
+        snprintf(name, sizeof name, "alternate words of 64 pages, %s", kind_names[kind]);
         for (int rep = -1; rep < REPS; rep++) {
             double start = bench_now_us();
             for (unsigned i = 0; i < N; i++) {
@@ -185,7 +166,7 @@ static void alternate_words(void)
         if (me == 0) {
             bench_print(&us, NULL);
         }
-        check(hearth_region_destroy(region), "destroy");
+        region_end(region);
     }
 }
 
@@ -194,16 +175,16 @@ static void alternate_words(void)
 static void hand_over(void)
 {
     enum { N = 500 };
-    for (int w = 0; w < 2; w++) {
-        char *memory, name[64];
-        enum hearth_protocol protocol = w == 0 ? HEARTH_WRITE_INVALIDATE : HEARTH_WRITE_UPDATE;
-        struct hearth_region *region = make(protocol, 0, PAGE, &memory);
+    for (enum kind kind = INVALIDATE; kind <= UPDATE; kind++) {
+        char name[64];
+        struct hearth_region *region;
+        char *memory = region_new(&region, PAGE, kind, 0, 0);
         struct {
             struct hearth_lock lock;
             long count;
         } *shared = (void *)memory;
         struct bench us = {.name = name};
-        snprintf(name, sizeof name, "lock hand-over with a counter, %s", protocol_name(protocol));
+        snprintf(name, sizeof name, "lock hand-over with a counter, %s", kind_names[kind]);
         if (me == 0) {
             check(hearth_lock_init(&shared->lock), "lock init");
         }
@@ -229,7 +210,7 @@ static void hand_over(void)
         if (me == 0) {
             bench_print(&us, NULL);
         }
-        check(hearth_region_destroy(region), "destroy");
+        region_end(region);
     }
 }
 
@@ -251,8 +232,8 @@ static void uncontended(void)
     enum { N = 2000 };
     struct bench us = {.name = "uncontended lock homed elsewhere"};
     struct bench bare = {.name = "  two bare fetch-and-adds"};
-    char *memory;
-    struct hearth_region *region = make(HEARTH_WRITE_INVALIDATE, 0, PAGE, &memory);
+    struct hearth_region *region;
+    char *memory = region_new(&region, PAGE, INVALIDATE, 0, 0);
     struct hearth_lock *shared = (struct hearth_lock *)(void *)memory;
     MPI_Win window;
     uint64_t *words;
@@ -283,7 +264,7 @@ static void uncontended(void)
     check(hearth_barrier_all(), "barrier");
     MPI_Win_unlock_all(window);
     MPI_Win_free(&window);
-    check(hearth_region_destroy(region), "destroy");
+    region_end(region);
 }
 
 /* --- nothing to do --- */
@@ -294,8 +275,8 @@ static void nothing_to_do(void)
     struct bench acquire = {.name = "acquire, 16,384 pages cached, nothing changed"};
     struct bench barrier = {.name = "barrier, nothing written"};
     struct bench bare = {.name = "  MPI_Barrier"};
-    char *memory;
-    struct hearth_region *region = make(HEARTH_WRITE_INVALIDATE, 0, (size_t)CACHE * PAGE, &memory);
+    struct hearth_region *region;
+    char *memory = region_new(&region, (size_t)CACHE * PAGE, INVALIDATE, 0, 0);
     check(hearth_barrier_all(), "barrier");
     for (size_t page = 0; page < CACHE && me == 1; page++) {
         (void)*(volatile char *)(memory + page * PAGE);
@@ -329,7 +310,7 @@ static void nothing_to_do(void)
         bench_print(&acquire, NULL);
         fflush(stdout);
     }
-    check(hearth_region_destroy(region), "destroy");
+    region_end(region);
 }
 
 static bool wanted(const char *name)

@@ -59,31 +59,16 @@ static void write_all(volatile char *pages, char value)
     }
 }
 
-static struct hearth_region *make_region(enum hearth_protocol protocol,
-                                         enum hearth_consistency consistency, char **pages_out)
+static void measure(enum kind kind)
 {
-    struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
-    struct hearth_region *region;
-    attr.protocol = protocol;
-    attr.consistency = consistency;
-    attr.placement = HEARTH_HOME_FIXED;
-    attr.home_pe = 1;
-    check(hearth_region_create(&region, (size_t)PAGES * PAGE, &attr), "region");
-    *pages_out = hearth_region_malloc(region, (size_t)PAGES * PAGE);
-    check(*pages_out == NULL, "malloc");
-    return region;
-}
-
-static void measure(const char *name, enum hearth_protocol protocol,
-                    enum hearth_consistency consistency)
-{
+    const char *name = kind_names[kind];
     static const unsigned numbers[] = {1, 2, 4};
     struct bench rates[3] = {{.n = 0}}, cpus[3] = {{.n = 0}};
     char names[6][64];
     for (int rep = 0; rep < REPS; rep++) {
         for (int i = 0; i < 3; i++) { /* in turn, since the machine changes */
-            char *pages;
-            struct hearth_region *region = make_region(protocol, consistency, &pages);
+            struct hearth_region *region;
+            char *pages = region_new(&region, (size_t)PAGES * PAGE, kind, 0, 1);
             if (me == 1) {
                 write_all(pages, (char)(rep + 1));
             }
@@ -92,7 +77,7 @@ static void measure(const char *name, enum hearth_protocol protocol,
                 read_all(pages, numbers[i], &rates[i], &cpus[i]);
             }
             check(hearth_barrier_all(), "barrier");
-            check(hearth_region_destroy(region), "destroy");
+            region_end(region);
         }
     }
     if (me != 0) {
@@ -119,9 +104,9 @@ static void measure(const char *name, enum hearth_protocol protocol,
 int main(int argc, char **argv)
 {
     start(&argc, &argv, 2, 2);
-    measure("invalidate", HEARTH_WRITE_INVALIDATE, HEARTH_RELEASE);
-    measure("update", HEARTH_WRITE_UPDATE, HEARTH_RELEASE);
-    measure("sequential", HEARTH_WRITE_INVALIDATE, HEARTH_SEQUENTIAL);
+    for (enum kind kind = 0; kind < KINDS; kind++) {
+        measure(kind);
+    }
     stop();
     return 0;
 }

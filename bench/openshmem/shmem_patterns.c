@@ -41,22 +41,6 @@ static void demand(int right, const char *what)
     }
 }
 
-static void fill(uint64_t *words, size_t n, uint64_t value)
-{
-    for (size_t i = 0; i < n; i++) {
-        words[i] = value * UINT64_C(0x0101010101010101) + i;
-    }
-}
-
-static int is_filled(const uint64_t *words, size_t n, uint64_t value)
-{
-    uint64_t wrong = 0;
-    for (size_t i = 0; i < n; i++) {
-        wrong |= words[i] ^ (value * UINT64_C(0x0101010101010101) + i);
-    }
-    return wrong == 0;
-}
-
 /* Two buffers at the consumer, one barrier an iteration, as in sharing.c. */
 static double produce(uint64_t *shared, uint64_t *private, unsigned pages, int n, uint64_t *value)
 {
@@ -66,12 +50,12 @@ static double produce(uint64_t *shared, uint64_t *private, unsigned pages, int n
     for (int i = 0; i < n; i++, ++*value) {
         uint64_t *half = shared + (*value & 1) * pages * PAGE_WORDS;
         if (me == 0) {
-            fill(private, pages * PAGE_WORDS, *value);
+            bench_fill(private, pages * PAGE_WORDS, bench_first(*value));
             shmem_putmem(half, private, (size_t)pages * PAGE, 1);
         }
         shmem_barrier_all();
         if (me == 1) {
-            right &= is_filled(half, pages * PAGE_WORDS, *value);
+            right &= bench_is_filled(half, pages * PAGE_WORDS, bench_first(*value));
         }
     }
     shmem_barrier_all();
@@ -110,17 +94,15 @@ static void all_to_all(void)
         shmem_barrier_all();
         double begin = bench_now_us();
         for (int i = 0; i < 16; i++, turn++) {
-            fill(mine, 2 * BLOCK, turn * 2 + (uint64_t)me);
+            bench_fill(mine, 2 * BLOCK, bench_first(turn * 2 + (uint64_t)me));
             for (int pe = 0; pe < 2; pe++) {
                 shmem_putmem(in + (size_t)me * BLOCK, mine + (size_t)pe * BLOCK, BLOCK * sizeof *in,
                              pe);
             }
             shmem_barrier_all();
             for (unsigned pe = 0; pe < 2; pe++) {
-                uint64_t first = (turn * 2 + pe) * UINT64_C(0x0101010101010101);
-                for (size_t k = 0; k < BLOCK; k++) {
-                    right &= in[pe * BLOCK + k] == first + (size_t)me * BLOCK + k;
-                }
+                uint64_t first = bench_first(turn * 2 + pe) + (size_t)me * BLOCK;
+                right &= bench_is_filled(in + pe * BLOCK, BLOCK, first);
             }
             shmem_barrier_all();
         }

@@ -100,35 +100,48 @@ bool hth_comm_first_to_end(void)
     return job.here == NULL || !atomic_exchange(&job.here->ending, true);
 }
 
+int hth_mpi_share(size_t bytes, MPI_Win *window_out, void **mine_out)
+{
+    int rc = MPI_Win_allocate_shared((MPI_Aint)bytes, 1, MPI_INFO_NULL, hth_comm_here, mine_out,
+                                     window_out);
+    int failed = rc != MPI_SUCCESS, any = 0;
+    MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, hth_comm_here);
+    if (any != 0) {
+        *window_out = MPI_WIN_NULL;
+    }
+    return rc;
+}
+
+char *hth_mpi_shared(MPI_Win window, int rank)
+{
+    MPI_Aint size;
+    int unit;
+    char *base;
+    MPI_Win_shared_query(window, rank, &size, &unit, &base);
+    return base + (-(uintptr_t)base & 63);
+}
+
 /* Memory with the bells of this machine's PEs. Without it nobody rings, and waiting is in naps. */
 static void share_bells(const int *pes)
 {
     void *mine = NULL;
     char words[MPI_MAX_ERROR_STRING];
-    MPI_Aint bytes = 2 * 64 + (MPI_Aint)sizeof(struct hth_bell);
-    int rc =
-        MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, hth_comm_here, &mine, &job.bells_window);
-    int failed = rc != MPI_SUCCESS, any = 0;
-    MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, hth_comm_here);
-    if (any != 0) {
-        job.bells_window = MPI_WIN_NULL;
-        if (failed && job.my_rank_here == 0) {
+    size_t bytes = 2 * 64 + sizeof(struct hth_bell);
+    int rc = hth_mpi_share(bytes, &job.bells_window, &mine);
+    if (job.bells_window == MPI_WIN_NULL) {
+        if (rc != MPI_SUCCESS && job.my_rank_here == 0) {
             hth_log(HTH_LOG_WARN,
-                    "MPI_Win_allocate_shared of %ld bytes: %s. The PEs of this machine cannot wake "
+                    "MPI_Win_allocate_shared of %zu bytes: %s. The PEs of this machine cannot wake "
                     "each other and look for messages every 50 us, which is slower. Is /dev/shm "
                     "full? With osc ucx, say --mca osc ucx,sm",
-                    (long)bytes, hth_mpi_words(rc, words));
+                    bytes, hth_mpi_words(rc, words));
         }
         return;
     }
-    memset(mine, 0, (size_t)bytes);
+    memset(mine, 0, bytes);
     MPI_Barrier(hth_comm_here); /* nobody rings a bell that is about to be zeroed */
     for (int i = 0; i < job.n_here; i++) {
-        MPI_Aint size;
-        int unit;
-        char *base;
-        MPI_Win_shared_query(job.bells_window, i, &size, &unit, &base);
-        base += -(uintptr_t)base & 63; /* MPI aligns to 8 at most */
+        char *base = hth_mpi_shared(job.bells_window, i);
         job.bells[pes[i]] = (struct hth_bell *)(base + sizeof(struct here));
         if (i == 0) {
             job.here = (struct here *)base;

@@ -61,18 +61,14 @@ static bool populate(char *memory, size_t bytes)
 static bool share_memory(size_t bytes)
 {
     char words[MPI_MAX_ERROR_STRING];
-    char *base = NULL;
-    int rc = MPI_Win_allocate_shared((MPI_Aint)bytes, 1, MPI_INFO_NULL, hth_comm_here, &base,
-                                     &lend.window);
-    int failed = rc != MPI_SUCCESS, any = 0;
-    MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, hth_comm_here);
-    if (any != 0) {
-        lend.window = MPI_WIN_NULL;
+    void *base = NULL;
+    int rc = hth_mpi_share(bytes, &lend.window, &base);
+    if (lend.window == MPI_WIN_NULL) {
         hth_log(HTH_LOG_INFO, "no shared memory for messages: %s",
-                failed ? hth_mpi_words(rc, words) : "another PE could not have it");
+                rc != MPI_SUCCESS ? hth_mpi_words(rc, words) : "another PE could not have it");
         return false;
     }
-    failed = !populate(base, bytes);
+    int failed = !populate(base, bytes), any = 0;
     MPI_Allreduce(&failed, &any, 1, MPI_INT, MPI_MAX, hth_comm_here);
     if (any != 0) {
         MPI_Win_free(&lend.window);
@@ -89,11 +85,7 @@ static void find_segments(void)
 {
     for (int pe = 0, rank = 0; pe < hth_comm_n_pes(); pe++) {
         if (hth_comm_bell(pe) != NULL) { /* on this machine, whose PEs are ranked as they are */
-            MPI_Aint size;
-            int unit;
-            char *base;
-            MPI_Win_shared_query(lend.window, rank++, &size, &unit, &base);
-            lend.segments[pe] = base + (-(uintptr_t)base & 63); /* MPI aligns to 8 at most */
+            lend.segments[pe] = hth_mpi_shared(lend.window, rank++);
         }
     }
     lend.mine = lend.segments[hth_comm_my_pe()];

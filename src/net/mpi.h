@@ -94,6 +94,14 @@ void hth_mpi_check(int rc, const char *what);
 /* MPI's words on an error code, in `text` (MPI_MAX_ERROR_STRING bytes). */
 const char *hth_mpi_words(int rc, char *text);
 
+/* Memory that the PEs of this machine share, `bytes` of it each: all have it, or none, and then
+ * *window_out is MPI_WIN_NULL. The code tells what MPI had against it here; MPI_SUCCESS, if it was
+ * at another PE. Collective on hth_comm_here, blocking. */
+int hth_mpi_share(size_t bytes, MPI_Win *window_out, void **mine_out);
+/* Where a PE's part is, by its rank in hth_comm_here, from the first line of a cache on: MPI aligns
+ * to 8 at most, so 64 bytes more than are needed must have been asked for. */
+char *hth_mpi_shared(MPI_Win window, int rank);
+
 /* As hth_comm_start, on a communicator of the program's, MPI being initialised. */
 int hth_comm_start_on(MPI_Comm comm);
 
