@@ -61,7 +61,7 @@ SIM_O      := $(patsubst %.c,$(B)/sim/%.o,$(wildcard tests/sim/*.c)) \
               tests/litmus/judge.c)
 # The parts that need no world: the unit tests have a small one of their own.
 PURE_O     := $(patsubst %.c,$(B)/%.o,$(wildcard src/heap_*.c src/vm/*.c) src/homes.c src/config.c src/placement.c src/log.c src/pool.c \
-              $(patsubst %,src/protocol/%.c,ahead cache_count claim diff diff_mask directory stale page))
+              $(patsubst %,src/protocol/%.c,ahead cache_count claim diff diff_mask directory heat stale page))
 UNIT_O     := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 MPI_TESTS  := $(patsubst tests/mpi/%.c,$(B)/tests/mpi/%,$(wildcard tests/mpi/test_*.c))
 HARNESS_O  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/mpi/test_%.c,$(wildcard tests/mpi/*.c)))

@@ -541,6 +541,8 @@ struct hearth_stats {
     uint64_t pages_ahead;   /**< of the pages fetched: before they were touched */
     uint64_t ahead_unused;  /**< times that the last page of those fetched together was dropped
                                  without having been touched */
+    uint64_t refreshes;     /**< of the pages fetched: copies that an acquire found out of date and
+                                 brought up to date where they are, instead of dropping them */
 };
 
 /**

@@ -13,7 +13,7 @@
 static const char *const names[] = {"read misses", "write faults", "pages fetched", "diffs",
                                     "bytes out",   "bytes in",     "stale notices", "invalidations",
                                     "updates",     "messages",     "releases",      "acquires",
-                                    "evictions",   "pages ahead",  "ahead unused"};
+                                    "evictions",   "pages ahead",  "ahead unused",  "refreshes"};
 #define N (sizeof names / sizeof names[0])
 _Static_assert(sizeof(struct hearth_stats) == N * sizeof(uint64_t), "a name for each counter");
 _Static_assert(sizeof(struct hth_counts) == sizeof(struct hearth_stats), "the same counters");

@@ -599,6 +599,26 @@ inline refresh()
 }
 #endif
 
+#ifdef WANTED
+/* Page q, which is only read, and goes on to be. */
+inline refresh_clean()
+{
+#ifdef BUG_WANTEDNOBUSY
+    UNLOCK(busy[ME(q)]);
+#endif
+#ifndef BUG_WANTEDNOGET
+    frame[IN(me, q, 0)] = frame[IN(HOME(q), q, 0)];
+#if W > 1
+    frame[IN(me, q, 1)] = frame[IN(HOME(q), q, 1)];
+#endif
+#endif
+#ifndef BUG_WANTEDNOBUSY
+    UNLOCK(busy[ME(q)]);
+#endif
+    skip
+}
+#endif
+
 /* The pages in `told`, from this PE's stale map. */
 inline take_stale()
 {
@@ -623,6 +643,9 @@ inline take_stale()
 #endif
         if
         :: state[ME(q)] == CLEAN -> row = row | BIT(q); q++
+#ifdef WANTED                                /* any copy that is mapped, or not */
+        :: state[ME(q)] == CLEAN && view[ME(q)] != NONE -> refresh_clean(); q++
+#endif
 #ifdef HOT                                   /* not yet: it counts the notices in vain */
         :: state[ME(q)] == INVALID && registered[ME(q)] -> UNLOCK(busy[ME(q)]); q++
         :: state[ME(q)] == DIRTY -> refresh(); q++

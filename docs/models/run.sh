@@ -126,6 +126,10 @@ short invalidate ok -DHOT -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 short invalidate ok -DHOT -DEVICT
 short invalidate ok -DHOT -DT1=2 -DMOD=2 -DABA -DBIG
 short invalidate ok -DHOT -DP=2 -DW=1 -DOPS0=2 -DEVICT
+short invalidate ok -DWANTED -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
+short invalidate ok -DWANTED -DT1=2 -DOPS0=2 -DABA -DMOD=2 -DBIG
+short invalidate ok -DWANTED -DHOT -DEVICT
+short invalidate ok -DWANTED -DP=2 -DW=1 -DOPS0=2 -DEVICT
 short invalidate ok -DTERMINATION -DT1=2 -DMOD=2
 short invalidate ok -DTERMINATION -DP=2 -DW=1 -DEVICT
 short invalidate ok -DLIVE -DW=1 -DWATCH=0 -DBIG
@@ -198,6 +202,8 @@ short invalidate assertion -DBUG_TWINFRAME -DHOT -DT1=2 -DMOD=2 -DABA -DBIG
 short invalidate assertion -DBUG_REFRESHNOTWIN -DHOT -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 short invalidate assertion -DBUG_REFRESHALL -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
 short invalidate assertion -DBUG_REFRESHNOBUSY -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
+short invalidate assertion -DBUG_WANTEDNOGET -DWANTED -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
+short invalidate assertion -DBUG_WANTEDNOBUSY -DWANTED -DT1=2 -DMOD=2 -DBIG
 short invalidate assertion -DBUG_FORGETHINT -DFORGET
 short invalidate assertion -DBUG_FORGETREG -DFORGET -DN=3 -DT2=1 -DMOD=2
 short invalidate deadlock -DBUG_WAITHOLDING -DT1=2 -DEVICT
@@ -266,6 +272,8 @@ long invalidate ok -DN=3 -DT1=2 -DT2=1 -DT0=0 -DOPS2=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DN=3 -DT2=1 -DOPS2=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DHOT -DT1=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DHOT -DN=3 -DT2=1 -DMOD=2 -DBIG
+long invalidate ok -DWANTED -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
+long invalidate ok -DWANTED -DN=3 -DT2=1 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DHOME1=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG

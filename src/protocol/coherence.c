@@ -11,6 +11,8 @@ static const struct hth_tuning as_shipped = {.batch = 512,
                                              .hot_after = 2,
                                              .cool_after = 6,
                                              .cool_after_home = 4,
+                                             .wanted_after = 3,
+                                             .probe_after = 4,
                                              .vain_notices = 3,
                                              .pack_runs = 32,
                                              .pack_page_runs = 3};

@@ -27,7 +27,11 @@ struct hth_tuning {
     unsigned hot_after;       /* a page is hot when so many releases in a row found it written... */
     unsigned cool_after;      /* ...until so many in a row find it unchanged; */
     unsigned cool_after_home; /* at a write-invalidate home: looked at each so many releases */
-    unsigned vain_notices;    /* leave a copyset when told so often without touching the page */
+    unsigned wanted_after;    /* Write-invalidate: a copy is wanted when fetched so often in a row
+                                 after it was told stale (more than 3: never); */
+    unsigned probe_after;     /* refreshed so often, it is dropped to see whether it still is */
+    unsigned vain_notices;    /* up to 6. Leave a copyset when told so often without touching the
+                                 page */
     unsigned pack_runs;       /* write-invalidate: a home gets diffs of so many runs as messages */
     unsigned pack_page_runs;  /* and then all pages with at least so many */
 };

@@ -66,3 +66,39 @@ bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region 
     entry->heat = (uint8_t)(hot_after + c->tuning.cool_after_home);
     return true;
 }
+
+#define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed */
+#define REFRESHED_MAX 63u
+#define TRUST_MAX     4u
+
+void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page)
+{
+    page->refreshed = 0;
+    if (page->wanted < c->tuning.wanted_after && page->wanted < WANTED_MAX) {
+        page->wanted++;
+    }
+}
+
+bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
+{
+    /* A marker is there to be asked for. */
+    if (page->wanted < c->tuning.wanted_after || page->marker != HTH_MARKER_NONE) {
+        return false;
+    }
+    unsigned limit = c->tuning.probe_after << page->trust;
+    if (page->refreshed < (limit < REFRESHED_MAX ? limit : REFRESHED_MAX)) {
+        page->refreshed++;
+        return true;
+    }
+    page->wanted--; /* the next fetch makes up for it */
+    if (page->trust < TRUST_MAX) {
+        page->trust++;
+    }
+    return false;
+}
+
+void hth_wanted_no_more(struct hth_page *page)
+{
+    page->wanted = 0;
+    page->trust = 0;
+}

@@ -15,7 +15,14 @@
  * counts as written at every release, and a sum of its bytes, taken every C releases, tells when to
  * stop; that is a guess again, and the release that stops it tells the copies once more.
  *
- * Guarded as the page's state: by busy, in write-update by the page lock. */
+ * Guarded as the page's state: by busy, in write-update by the page lock.
+ *
+ * A copy that is only read, in write-invalidate, can be *wanted* in the same way: told stale and
+ * fetched again several times in a row. An acquire that is told of such a copy refreshes it where
+ * it is, mapped, instead of dropping it for the next fault to fetch: a get, without which there
+ * would have been the same get, a fault and two changes of view. Whether it is still read cannot be
+ * seen then. So now and then it is dropped all the same, a *probe*: after `probe_after` refreshes,
+ * and twice as many each time that it turned out to be wanted. */
 #ifndef HTH_PROTOCOL_HEAT_H
 #define HTH_PROTOCOL_HEAT_H
 
@@ -45,5 +52,15 @@ bool hth_heat_backwards(const struct hth_coherence *c, const struct hth_region *
 /* Does a page homed here in write-invalidate, found written, stay writable over the release that
  * begins? Counts it as written, or takes its sum: once a release. */
 bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region *r, uint64_t page);
+
+/* A copy was fetched. */
+void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page);
+
+/* An acquire is told of a clean copy: is it to be refreshed? Counts it as refreshed, or dropped. */
+bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page);
+
+/* It is told of again and again, and nobody has asked for it since it was dropped. (Once in vain is
+ * nothing: a home tells of its hot pages at every release, written or not.) */
+void hth_wanted_no_more(struct hth_page *page);
 
 #endif

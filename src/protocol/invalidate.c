@@ -246,11 +246,12 @@ static bool is_refreshed(const struct hth_coherence *c, const struct hth_page *e
     return entry->side != NULL && hth_heat_is_hot(c, entry);
 }
 
-/* What an acquire has made busy so far: contiguous clean pages to drop, and pages to refresh. */
+/* What an acquire has made busy so far: contiguous clean pages to drop, and pages to refresh, clean
+ * ones and such as are being written. */
 struct told {
     uint64_t first;
     unsigned n_run;
-    struct hth_bundle fresh;
+    struct hth_bundle wanted, fresh;
 };
 
 static void end_run(struct hth_coherence *c, struct hth_region *r, struct told *told)
@@ -259,16 +260,36 @@ static void end_run(struct hth_coherence *c, struct hth_region *r, struct told *
     told->n_run = 0;
 }
 
+static void let_go_of(struct hth_coherence *c, struct hth_region *r, struct hth_bundle *bundle)
+{
+    for (unsigned i = 0; i < bundle->n; i++) {
+        hth_busy_done(c, r, bundle->pages[i]);
+    }
+    bundle->n = 0;
+}
+
 static void end_told(struct hth_coherence *c, struct hth_region *r, struct told *told)
 {
     end_run(c, r, told);
+    if (told->wanted.n > 0) {
+        hth_invalidate_refresh_clean(c, r, &told->wanted);
+    }
     if (told->fresh.n > 0) {
         hth_invalidate_refresh(c, r, &told->fresh);
     }
-    for (unsigned i = 0; i < told->fresh.n; i++) {
-        hth_busy_done(c, r, told->fresh.pages[i]);
+    let_go_of(c, r, &told->wanted);
+    let_go_of(c, r, &told->fresh);
+}
+
+/* A busy page is to be refreshed. */
+static void refresh_later(struct hth_coherence *c, struct hth_region *r, struct told *told,
+                          struct hth_bundle *bundle, uint64_t page)
+{
+    bundle->homes[bundle->n] = hth_page_home(c->port, r, page);
+    bundle->pages[bundle->n++] = page;
+    if (told->wanted.n + told->fresh.n == hth_batch(c, r)) {
+        end_told(c, r, told);
     }
-    told->fresh.n = 0;
 }
 
 static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told *told,
@@ -278,7 +299,7 @@ static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told
         end_run(c, r, told);
     }
     /* No waiting for one page with others held. */
-    bool held = told->n_run + told->fresh.n > 0;
+    bool held = told->n_run + told->wanted.n + told->fresh.n > 0;
     if (held && hth_port_trylock(c->port, &r->pages[page].busy)) {
         return;
     }
@@ -292,6 +313,10 @@ static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told
 static void told_in_vain(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
+    if (entry->registered >
+        1) { /* in vain before: one that is between two reads is to be expected */
+        hth_wanted_no_more(entry);
+    }
     int home = entry->registered ? hth_page_known_home(r, page) : HTH_HOME_NONE;
     if (home < 0) { /* freed just now, while this thread was on its way */
     } else if (entry->registered < c->tuning.vain_notices) {
@@ -306,9 +331,10 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
     struct taker *t = arg;
     struct hth_coherence *c = t->c;
     struct hth_region *r = t->r;
-    struct told told = {0};
+    struct told told;
     uint64_t dirty[64];
     unsigned n_dirty = 0;
+    told.n_run = told.wanted.n = told.fresh.n = 0;
     for (; bits != 0; bits &= bits - 1) {
         uint64_t page = first + (uint64_t)__builtin_ctzll(bits);
         struct hth_page *entry = &r->pages[page];
@@ -316,16 +342,16 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
         make_busy(c, r, &told, page);
         switch (hth_page_state(entry)) {
         case HTH_PAGE_CLEAN:
-            told.first = told.n_run == 0 ? page : told.first;
-            told.n_run++;
+            if (hth_wanted_stays(c, entry)) {
+                refresh_later(c, r, &told, &told.wanted, page);
+            } else {
+                told.first = told.n_run == 0 ? page : told.first;
+                told.n_run++;
+            }
             continue;
         case HTH_PAGE_DIRTY:
             if (is_refreshed(c, entry)) {
-                told.fresh.homes[told.fresh.n] = hth_page_home(c->port, r, page);
-                told.fresh.pages[told.fresh.n++] = page;
-                if (told.fresh.n == hth_batch(c, r)) {
-                    end_told(c, r, &told);
-                }
+                refresh_later(c, r, &told, &told.fresh, page);
                 continue;
             }
             dirty[n_dirty++] = page;
@@ -391,6 +417,9 @@ void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64
     }
     if (entry->heat != 0) {
         entry->heat = 0;
+    }
+    if (entry->wanted != 0) {
+        hth_wanted_no_more(entry);
     }
     if (entry->state != 0) {
         hth_page_set_state(c->port, r, page, HTH_PAGE_INVALID);

@@ -62,11 +62,29 @@ static void fetch(struct hth_coherence *c, struct hth_region *r, const struct ht
     get_all(c, r, bundle, NULL);
     for (unsigned i = 0; i < bundle->n; i++) {
         r->pages[bundle->pages[i]].registered = 1; /* and touched */
+        hth_wanted_note(c, &r->pages[bundle->pages[i]]);
         hth_page_set_state(c->port, r, bundle->pages[i], HTH_PAGE_CLEAN);
         hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
     }
     hth_count(&r->counts.pages_fetched, bundle->n);
     hth_count(&r->counts.bytes_in, bundle->n * r->page_bytes);
+}
+
+static void count_refreshes(struct hth_region *r, unsigned n)
+{
+    hth_count(&r->counts.pages_fetched, n);
+    hth_count(&r->counts.refreshes, n);
+    hth_count(&r->counts.bytes_in, n * r->page_bytes);
+}
+
+void hth_invalidate_refresh_clean(struct hth_coherence *c, struct hth_region *r,
+                                  const struct hth_bundle *bundle)
+{
+    get_all(c, r, bundle, NULL);
+    for (unsigned i = 0; i < bundle->n; i++) {
+        hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
+    }
+    count_refreshes(r, bundle->n);
 }
 
 void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
@@ -87,8 +105,7 @@ void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
         }
     }
     hth_port_free(c->port, fresh, bytes);
-    hth_count(&r->counts.pages_fetched, bundle->n);
-    hth_count(&r->counts.bytes_in, bytes);
+    count_refreshes(r, bundle->n);
 }
 
 /* --- faults --- */

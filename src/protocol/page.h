@@ -38,8 +38,11 @@ struct hth_page {
                                    Taken inside: list lock; by a release, which is alone, the page
                                    locks of a batch, ascending */
     uint8_t state;              /* enum hth_page_state; atomic_load_acquire by those who wait */
-    uint8_t registered; /* write-invalidate: this PE is in the copyset at the home; 1 and how often
-                           it was told in vain since it last touched the page */
+    uint8_t registered : 3; /* write-invalidate: this PE is in the copyset at the home; 1 and how
+                               often it was told in vain since it last touched the page */
+    uint8_t wanted : 2; /* write-invalidate, a copy: how often in a row it was fetched again after
+                           it had been told stale (protocol/heat.h) */
+    uint8_t trust : 3;  /* likewise: how many probes in a row found it wanted */
     union {
         uint8_t listed;   /* on the dirty list; guarded by the list lock */
         uint8_t deferred; /* sequential: what the home asks for, to be done at an alarm */
@@ -65,7 +68,8 @@ struct hth_page {
     _Atomic uint16_t extent; /* a hint: how many pages were asked for in sequence from this one on;
                                 relaxed, any thread */
     _Atomic int8_t stride;   /* a hint: by how many pages they were apart; likewise */
-    uint8_t marker;          /* enum hth_marker; guarded by busy */
+    uint8_t marker : 2;      /* enum hth_marker; guarded by busy */
+    uint8_t refreshed : 6;   /* how often an acquire has refreshed it since it was fetched */
     int32_t to_start;        /* of a marker: how many pages before it its stream began; likewise */
 };
 
@@ -106,7 +110,7 @@ struct hth_bitmap {
 struct hth_counts {
     _Atomic uint64_t read_misses, write_faults, pages_fetched, diffs, bytes_out, bytes_in,
         stale_notices, invalidations, updates, messages, releases, acquires, evictions, pages_ahead,
-        ahead_unused;
+        ahead_unused, refreshes;
 };
 
 static inline void hth_count(_Atomic uint64_t *counter, uint64_t n)

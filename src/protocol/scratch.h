@@ -42,6 +42,10 @@ void hth_invalidate_write_back(struct hth_coherence *c, struct hth_region *r, un
 struct hth_bundle;
 void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
                             const struct hth_bundle *bundle);
+/* The same of copies that are only read, which other threads do meanwhile: all that they hold has
+ * arrived at the home, so what comes is as new or newer. */
+void hth_invalidate_refresh_clean(struct hth_coherence *c, struct hth_region *r,
+                                  const struct hth_bundle *bundle);
 
 /* How many pages to release at once: of large ones fewer, so that what is copied of them has
  * bounds. */

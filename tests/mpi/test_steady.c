@@ -250,6 +250,116 @@ static void test_migratory(struct hearth_region *region)
     hearth_barrier_all();
 }
 
+/* --- a copy that is read in every epoch --- */
+
+/* PE 0 writes, the last one reads, twice a page's size. */
+static void epoch_of(unsigned char *p, uint64_t epoch, bool read)
+{
+    size_t bytes = 2 * ht_page_bytes();
+
+    if (ht_pe() == 0)
+        fill(p, bytes, epoch);
+    hearth_barrier_all();
+    if (read && ht_pe() == ht_n_pes() - 1)
+        check(p, bytes, epoch);
+    hearth_barrier_all();
+}
+
+/* It is refreshed by the acquires, without a fault; when nobody reads it any more that ends, and so
+ * does its registration; read again, it has every byte. */
+static void test_wanted(struct hearth_region *region)
+{
+    struct hearth_region_attr attr = *ht_attr();
+    struct hearth_region *own = NULL;
+    struct hearth_stats before = {0}, after;
+    uint64_t epoch = 0;
+    bool reader = ht_pe() == ht_n_pes() - 1 && ht_n_pes() > 1;
+
+    (void)region;
+    attr.placement = HEARTH_HOME_FIXED;
+    attr.home_pe = 0;
+    HT_EQUAL(hearth_region_create(&own, 4 * ht_page_bytes(), &attr), HEARTH_OK);
+    unsigned char *p = get(own, 2 * ht_page_bytes());
+    for (; p && epoch < 60; epoch++) {
+        if (epoch == 10)
+            before = stats_of(own);
+        epoch_of(p, epoch, true);
+    }
+    after = stats_of(own);
+    if (attr.protocol == HEARTH_WRITE_INVALIDATE && reader) {
+        HT_CHECKF(after.read_misses - before.read_misses <= 10, "%llu misses in 50 epochs",
+                  (unsigned long long)(after.read_misses - before.read_misses));
+        HT_CHECKF(after.refreshes - before.refreshes >= 80, "%llu refreshes in 50 epochs",
+                  (unsigned long long)(after.refreshes - before.refreshes));
+    }
+    for (uint64_t end = epoch + 100; p && epoch < end; epoch++)
+        epoch_of(p, epoch, false);
+    before = stats_of(own);
+    for (uint64_t end = epoch + 10; p && epoch < end; epoch++)
+        epoch_of(p, epoch, false);
+    after = stats_of(own);
+    if (attr.protocol == HEARTH_WRITE_INVALIDATE) {
+        HT_EQUAL(after.pages_fetched - before.pages_fetched, 0);
+        HT_EQUAL(after.stale_notices - before.stale_notices, 0);
+    }
+    for (uint64_t end = epoch + 10; p && epoch < end; epoch++)
+        epoch_of(p, epoch, true);
+    HT_EQUAL(hearth_region_destroy(own), HEARTH_OK);
+}
+
+static void test_wanted_release(struct hearth_region *region)
+{
+    if (ht_attr()->consistency == HEARTH_SEQUENTIAL)
+        return ht_skip("nothing is released");
+    test_wanted(region);
+}
+
+/* Threads that read a page while others of their PE acquire, and so refresh it: what is theirs by a
+ * lock stays as it is meanwhile, and never goes back. */
+static void reading_thread(void *arg, int index)
+{
+    struct crowd *crowd = arg;
+    volatile uint64_t *mine = (volatile uint64_t *)(void *)crowd->page + 2 * index;
+    uint64_t last = 0;
+
+    for (unsigned turn = 0; turn < 200; turn++) {
+        hearth_lock_acquire(&crowd->locks[index]);
+        if (ht_pe() == 0) {
+            mine[0]++;
+            mine[1] = 3 * mine[0];
+        }
+        uint64_t was = mine[0];
+        for (unsigned i = 0; i < 20; i++)
+            if (mine[0] != was || mine[1] != 3 * was || was < last)
+                crowd->wrong = 1;
+        last = was;
+        hearth_lock_release(&crowd->locks[index]);
+    }
+}
+
+static void test_wanted_threads(struct hearth_region *region)
+{
+    struct crowd crowd = {.wrong = 0};
+
+    if (!ht_threads_allowed())
+        return ht_skip("MPI allows one thread only");
+    unsigned char *p = get(region, 2 * ht_page_bytes());
+    struct hearth_lock *locks = (struct hearth_lock *)(void *)(p + ht_page_bytes());
+    if (p == NULL)
+        return;
+    for (int i = 0; i < 3 && ht_pe() == 0; i++)
+        HT_EQUAL(hearth_lock_init(&locks[i]), HEARTH_OK);
+    hearth_barrier_all();
+    memcpy(crowd.locks, locks, sizeof crowd.locks);
+    crowd.page = p;
+    ht_threads(3, reading_thread, &crowd);
+    hearth_barrier_all();
+    HT_EQUAL(crowd.wrong, 0);
+    for (int i = 0; i < 3; i++)
+        HT_EQUAL(((uint64_t *)(void *)p)[2 * i + 1], 600);
+    hearth_barrier_all();
+}
+
 #define ALL_KINDS(name, body)                                                                      \
     {                                                                                              \
         name, body, HT_KINDS, 4 << 20                                                              \
@@ -262,6 +372,8 @@ static const struct ht_test tests[] = {
     ALL_KINDS("mixed", test_mixed),
     ALL_KINDS("threads", test_threads),
     ALL_KINDS("migratory", test_migratory),
+    ALL_KINDS("wanted", test_wanted_release),
+    ALL_KINDS("wanted-threads", test_wanted_threads),
 };
 
 int main(int argc, char **argv)

@@ -142,6 +142,8 @@ static void draw_tuning(struct hth_tuning *tuning, struct sim_rng *rng)
     tuning->vain_notices = often[sim_below(rng, 4)];
     tuning->pack_runs = sim_chance(rng, 40) ? 1 : sim_between(rng, 2, 12);
     tuning->pack_page_runs = often[sim_below(rng, 4)];
+    tuning->wanted_after = often[sim_below(rng, 4)];
+    tuning->probe_after = often[sim_below(rng, 4)];
 }
 
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options)
@@ -195,9 +197,9 @@ void sim_config_print(const struct sim_config *c)
            c->strategy == SIM_MOODS ? "moods" : "priorities", c->stay_percent, c->mood_steps,
            c->poll_percent, c->hold_percent, c->hold_steps_max, c->piece_percent, c->stage_percent,
            c->point_after ? "points on both sides" : "points before", c->step_ns, c->steps_max);
-    printf("  tuning: batch %u, hot after %u, cool after %u (home %u), vain notices %u, packed "
-           "from %u "
-           "runs (%u a page)\n",
+    printf("  tuning: batch %u, hot after %u, cool after %u (home %u), wanted after %u, probed "
+           "after %u, vain notices %u, packed from %u runs (%u a page)\n",
            c->tuning.batch, c->tuning.hot_after, c->tuning.cool_after, c->tuning.cool_after_home,
-           c->tuning.vain_notices, c->tuning.pack_runs, c->tuning.pack_page_runs);
+           c->tuning.wanted_after, c->tuning.probe_after, c->tuning.vain_notices,
+           c->tuning.pack_runs, c->tuning.pack_page_runs);
 }

@@ -21,9 +21,13 @@
 static const char letters[] = "wver";
 enum { LETTERS = 4, OPS = 3 };
 
-/* The release-consistent protocols without hot pages and packed diffs, and with. */
-static const struct hth_tuning plain = {2, 200, 1, 1, 1, UINT_MAX, 1},
-                               hot = {2, 1, 1, 1, 2, UINT_MAX, 1}, packed = {2, 1, 1, 1, 2, 1, 1};
+/* The release-consistent protocols without hot pages, wanted copies and packed diffs, and with. */
+#define COMMON .batch = 2, .cool_after = 1, .cool_after_home = 1, .pack_page_runs = 1
+#define HOT    .hot_after = 1, .wanted_after = 1, .probe_after = 1, .vain_notices = 2
+static const struct hth_tuning plain = {COMMON, .hot_after = 200, .wanted_after = 4,
+                                        .vain_notices = 1, .pack_runs = UINT_MAX};
+static const struct hth_tuning hot = {COMMON, HOT, .pack_runs = UINT_MAX};
+static const struct hth_tuning packed = {COMMON, HOT, .pack_runs = 1};
 
 static const char *tuning_name(const struct hth_tuning *tuning)
 {

@@ -18,6 +18,7 @@ void hth_suite_heap_solo(void);
 void hth_suite_ahead(void);
 void hth_suite_config(void);
 void hth_suite_directory(void);
+void hth_suite_heat(void);
 void hth_suite_placement(void);
 void hth_suite_pager(void);
 void hth_suite_pool(void);
@@ -25,7 +26,7 @@ void hth_suite_pool(void);
 static void (*const suites[])(void) = {
     hth_suite_diff,      hth_suite_diff_malformed, hth_suite_homes,     hth_suite_heap,
     hth_suite_heap_solo, hth_suite_config,         hth_suite_directory, hth_suite_placement,
-    hth_suite_pager,     hth_suite_ahead,          hth_suite_pool,
+    hth_suite_pager,     hth_suite_ahead,          hth_suite_pool,      hth_suite_heat,
 };
 
 void hth_unit_register(const char *suite, const struct hth_unit_test *tests, size_t n_tests)
