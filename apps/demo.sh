@@ -105,8 +105,8 @@ awk -F, -v steps="$steps" '
     }' "$out/median.csv"
 
 cat <<EOF
-Under invalidate a PE forgets its copies of the neighbours' border rows at each barrier and
-fetches the pages again (read misses); under update it keeps them and is sent what changed.
+Under invalidate a PE fetches the neighbours' border rows again, at each barrier once it is known
+that it reads them in every step, with a read miss before; under update it is sent what changed.
 The ratio is the price, in time, of writing no messages. MiB moved is what was sent plus what
 was received: an update counts at both ends, a fetch or an MPI message at one.
 
