@@ -358,8 +358,10 @@ static void test_counters(struct hearth_region *region)
         return;
     for (int round = 0; round < 3; round++) {
         struct hearth_stats s = share(region, p, N);
-        HT_EQUAL(s.read_misses, home ? 0 : N);
-        HT_EQUAL(s.pages_fetched, home ? 0 : N);
+        /* Once an epoch, by a miss or by an acquire; by that at both barriers, perhaps. */
+        HT_EQUAL(s.read_misses + s.refreshes, s.pages_fetched);
+        HT_CHECK(s.read_misses >= (home ? 0 : 1) && s.read_misses <= (home ? 0 : N));
+        HT_CHECK(s.pages_fetched >= (home ? 0 : N) && s.pages_fetched <= (home ? 0 : 2 * N));
         /* A hot page counts as written at the second barrier of an epoch as well. */
         HT_CHECK(s.stale_notices >= (home ? N * others : 0));
         HT_CHECK(s.stale_notices <= (home ? 2 * N * others : 0));
