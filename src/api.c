@@ -188,7 +188,7 @@ int hearth_region_destroy(struct hearth_region *region)
     }
     if (rc == HEARTH_OK) {
         hth_coherence_pin(&hth_job.coherence, &region->core, 0, region->core.n_pages);
-        hth_full_barrier();
+        hth_settling_barrier();
         hth_region_end(region);
         hth_comm_barrier();
     }

@@ -20,4 +20,9 @@ extern _Thread_local struct hth_calling hth_calling;
 /* Release, barrier, acquire. Collective. */
 void hth_full_barrier(void);
 
+/* The same, and every PE's acquire is over when it returns: before what other PEs' acquires may
+ * still look at (an acquire refreshes copies from their homes, and leaves copysets) is taken away.
+ */
+void hth_settling_barrier(void);
+
 #endif

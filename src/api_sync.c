@@ -29,6 +29,12 @@ void hth_full_barrier(void)
     hth_coherence_acquire(&hth_job.coherence);
 }
 
+void hth_settling_barrier(void)
+{
+    hth_full_barrier();
+    hth_comm_barrier();
+}
+
 int hearth_barrier_all(void)
 {
     int rc = hth_check_up("hearth_barrier_all");

@@ -317,7 +317,7 @@ int hearth_finalize(void)
     }
     hth_calling = (struct hth_calling){"hearth_finalize", NULL};
     hth_enter();
-    hth_full_barrier();
+    hth_settling_barrier();
     hth_job.up = false;
     if (hth_job.config.stats) {
         hth_stats_print();

@@ -84,7 +84,7 @@ void hth_memory_free(struct hearth_region *region, const struct hth_block *block
     if (block->whole_pages) {
         hth_coherence_pin(coherence, &region->core, first_page, n_pages);
     }
-    hth_full_barrier(); /* nobody uses the block any more, and nothing is under way for it */
+    hth_settling_barrier(); /* nobody uses the block any more, and nothing is under way for it */
     if (block->whole_pages) {
         hth_coherence_forget(coherence, &region->core, first_page, n_pages);
     } else {

@@ -28,18 +28,25 @@ static unsigned char value_of(size_t page, uint64_t round)
     return (unsigned char)(ht_hash(page, round, 3) % 255 + 1);
 }
 
-/* Memory of pages homed elsewhere, as the kernel has it: in pages of the region. */
+/* Is there memory behind any of a page, as the kernel has it? */
+static bool has_memory(const unsigned char *page)
+{
+    size_t n = ht_page_bytes() / (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *there = malloc(n);
+    HT_CHECK(mincore((void *)(uintptr_t)page, ht_page_bytes(), there) == 0);
+    bool any = memchr(there, 1, n) != NULL;
+    free(there);
+    return any;
+}
+
+/* Pages homed elsewhere that have memory. */
 static size_t resident(const unsigned char *bytes, size_t n)
 {
-    size_t os_page = (size_t)sysconf(_SC_PAGESIZE), each = ht_page_bytes() / os_page, found = 0;
-    unsigned char *there = malloc(each);
+    size_t found = 0;
     for (size_t i = 0; i < n; i++) {
-        void *page = (void *)(uintptr_t)(bytes + i * ht_page_bytes());
-        if (hearth_home(page) != ht_pe() && mincore(page, ht_page_bytes(), there) == 0) {
-            found += memchr(there, 1, each) != NULL;
-        }
+        const unsigned char *page = bytes + i * ht_page_bytes();
+        found += hearth_home(page) != ht_pe() && has_memory(page);
     }
-    free(there);
     return found;
 }
 
@@ -258,7 +265,44 @@ static void with_changes(struct hearth_region *unused)
     HT_EQUAL(hearth_region_destroy(region), HEARTH_OK);
 }
 
+/* What a region's end gives back stays so: an acquire of the last barrier, which may still refresh
+ * copies, reads no home that has ended already. */
+static void ended(struct hearth_region *unused)
+{
+    (void)unused;
+    enum { PAGES = 24, EPOCHS = 6 };
+    size_t page = ht_page_bytes();
+    void *before = NULL;
+    for (int time = 0; time < 8; time++) {
+        struct hearth_region *region = make();
+        unsigned char *bytes = hearth_region_malloc(region, PAGES * page);
+        HT_CHECKF(time == 0 || bytes == before, "%p, before %p", (void *)bytes, before);
+        before = bytes;
+        for (size_t i = 0; i < PAGES; i++) {
+            HT_CHECKF(!has_memory(bytes + i * page), "time %d: page %zu", time, i);
+        }
+        hearth_barrier_all();
+        for (uint64_t epoch = 0; epoch <= EPOCHS; epoch++) {
+            for (size_t i = 0; i < PAGES; i++) {
+                if (hearth_home(bytes + i * page) == ht_pe()) {
+                    memset(bytes + i * page, value_of(i, epoch), page);
+                }
+            }
+            if (epoch == EPOCHS) { /* the end is told of it */
+                break;
+            }
+            hearth_barrier_all();
+            for (size_t i = 0; i < PAGES; i++) {
+                check_page(bytes, i, epoch);
+            }
+            hearth_barrier_all();
+        }
+        HT_EQUAL(hearth_region_destroy(region), HEARTH_OK);
+    }
+}
+
 static const struct ht_test tests[] = {
+    {"ended", ended, HT_KINDS, 0},
     {"walks", walks, HT_KINDS, 0},
     {"write_all", write_all, HT_KINDS, 0},
     {"threads", threads, HT_KINDS, 0},
