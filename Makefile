@@ -10,7 +10,7 @@ MPICC   ?= mpicc
 ifneq ($(findstring mpich,$(MPICC)),)
 MPIRUN  ?= mpirun.mpich
 # By messages a litmus test takes several times as long.
-export HEARTH_LITMUS_RUNS ?= 2500
+export HEARTH_LITMUS_RUNS ?= 500
 B       ?= build/mpich
 else
 MPIRUN  ?= mpirun --oversubscribe
@@ -311,15 +311,17 @@ models:
 # MODELS=0 leaves them out.
 SECONDS ?= 600
 MODELS  ?= 1
-soak: $(MPI_TESTS) $(B)/apps/heat $(B)/tests/sim/sim
+soak: $(MPI_TESTS) $(B)/tests/litmus/litmus $(B)/apps/heat $(B)/tests/sim/sim
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus --schedules=10000 $(if $(V),--histogram)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=litmus-all --seconds=$(SECONDS)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=exhaustive --seconds=$(SECONDS)
 	$(Q)$(B)/tests/sim/sim --quiet --mode=larger --seconds=$$(($(SECONDS) / 18))
 	$(Q)$(B)/tests/sim/sim --quiet --mode=preempt --seconds=$$(($(SECONDS) / 36))
 	$(Q)$(B)/tests/sim/sim --quiet --seconds=$(SECONDS)
+	$(Q)sh tests/mpi/run.sh $(B)
 	$(Q)sh tests/mpi/run_variants.sh $(B)
 	$(Q)sh tests/hosts/run.sh $(B)
+	$(Q)HEARTH_LITMUS_RUNS=10000 sh tests/litmus/run.sh $(B)
 	$(Q)sh tests/mpi/soak.sh $(B) $(SECONDS)
 	$(Q)[ '$(MODELS)' = 0 ] || sh docs/models/run.sh long
 

@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # All tests, once everything is built. Usage: check.sh BUILD_DIR
 #
+# PARTS   which (default: all of them)
+# PES     numbers of PEs, for the parts that take them (default for test-mpi: "1 2 4")
+# HEARTH_TEST_PERCENT, HEARTH_LITMUS_RUNS: how much of test-mpi (default 40) and test-litmus
+# The defaults are what ten minutes have room for; `make soak` has room for the rest.
+#
 # The others wait for clocks more than they compute. So beside them go, at the lowest priority, what
 # needs a core and no MPI (the simulator), then, at a low one, what mostly sleeps (jobs that hang or
 # die); they have their say at the end. A part that fails does not keep the others from running; the
@@ -11,20 +16,26 @@ build=$1
 make="${MAKE:-make} --no-print-directory B=$build"
 aside=$build/check-aside.out
 failed=
+PARTS="${PARTS:-test-unit test-mpi test-wrap test-variants test-hosts test-litmus test-apps test-info \
+    test-install test-parmacs test-sim test-ends}"
+export PARTS HEARTH_TEST_PERCENT="${HEARTH_TEST_PERCENT:-40}" HOSTS=some ENDS=no
+export HEARTH_LITMUS_RUNS="${HEARTH_LITMUS_RUNS:-1000}"
 
-# part NAME: run it, and say how long it took.
+# part NAME [PREFIX...]: run it, if it is asked for, and say how long it took.
 part() {
+    name=$1
+    shift
+    case " $PARTS " in *" $name "*) ;; *) return 0 ;; esac
     began=$(date +%s)
-    $make "$1"
+    "$@" $make "$name"
     status=$?
-    echo "$1: $(($(date +%s) - began)) s"
-    return $status
+    echo "$name: $(($(date +%s) - began)) s"
+    [ $status = 0 ] || failed="$failed $name"
 }
 
-export HOSTS=some ENDS=no HEARTH_LITMUS_RUNS="${HEARTH_LITMUS_RUNS:-4000}"
 if [ "${2:-}" = aside ]; then
-    (make="nice -n 9 $make" && part test-sim) || failed="$failed test-sim"
-    part test-ends || failed="$failed test-ends"
+    part test-sim nice -n 9
+    part test-ends
     [ -z "$failed" ] || echo "FAILED:$failed"
     [ -z "$failed" ]
     exit
@@ -32,9 +43,12 @@ fi
 nice -n 10 sh "$0" "$build" aside >"$aside" 2>&1 &
 pid=$!
 trap 'kill $pid 2>/dev/null; exit 1' INT TERM
-for name in test-unit test-mpi test-wrap test-variants test-hosts test-litmus test-apps test-info \
-    test-install test-parmacs; do
-    part $name || failed="$failed $name"
+for each in $PARTS; do
+    case $each in
+    test-sim | test-ends) ;;
+    test-mpi) part test-mpi env PES="${PES:-1 2 4}" ;;
+    *) part "$each" ;;
+    esac
 done
 wait $pid || failed="$failed$(sed -n 's/^FAILED://p' "$aside")"
 cat "$aside"

@@ -7,15 +7,15 @@
 #include "protocol/directory.h"
 #include "protocol/scratch.h"
 
-static const struct hth_tuning as_shipped = {.batch = 512,
-                                             .hot_after = 2,
-                                             .cool_after = 6,
-                                             .cool_after_home = 4,
-                                             .wanted_after = 3,
-                                             .probe_after = 4,
-                                             .vain_notices = 3,
-                                             .pack_runs = 32,
-                                             .pack_page_runs = 3};
+const struct hth_tuning hth_tuning_shipped = {.batch = 512,
+                                              .hot_after = 2,
+                                              .cool_after = 6,
+                                              .cool_after_home = 4,
+                                              .wanted_after = 3,
+                                              .probe_after = 4,
+                                              .vain_notices = 3,
+                                              .pack_runs = 32,
+                                              .pack_page_runs = 3};
 
 void hth_coherence_init(struct hth_coherence *coherence, struct hth_port *port, int my_pe,
                         int n_pes, const struct hth_tuning *tuning)
@@ -24,7 +24,7 @@ void hth_coherence_init(struct hth_coherence *coherence, struct hth_port *port, 
     coherence->port = port;
     coherence->my_pe = my_pe;
     coherence->n_pes = n_pes;
-    coherence->tuning = tuning != NULL ? *tuning : as_shipped;
+    coherence->tuning = tuning != NULL ? *tuning : hth_tuning_shipped;
     coherence->scratch = hth_scratch_new(port, n_pes, coherence->tuning.batch);
     hth_update_init(coherence);
 }

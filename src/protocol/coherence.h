@@ -52,6 +52,8 @@ struct hth_coherence {
     struct hth_cache cache;
 };
 
+extern const struct hth_tuning hth_tuning_shipped;
+
 /* tuning: NULL, as it ships. */
 void hth_coherence_init(struct hth_coherence *coherence, struct hth_port *port, int my_pe,
                         int n_pes, const struct hth_tuning *tuning);

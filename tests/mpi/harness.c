@@ -297,6 +297,13 @@ uint64_t ht_env_number(const char *name, uint64_t otherwise)
 
 /* --- running --- */
 
+int ht_rounds(int n)
+{
+    uint64_t rounds = ht_from_pe0((uint64_t)n * ht_env_number("HEARTH_TEST_PERCENT", 100) / 100);
+
+    return rounds < 1 ? 1 : (int)rounds;
+}
+
 /* Bring all PEs' failures to PE 0, as failed assertions, and their passed checks, as passed ones.
  */
 static void settle(void)
@@ -359,8 +366,11 @@ static void run_current(void)
     ht_watchdog_name(current->name);
     n_failed = 0;
     atomic_store(&n_checked, 0);
+    double began = ht_now();
     run_in_region(current);
     settle();
+    if (my_pe == 0)
+        printf("%.2f s, ", ht_now() - began); /* CUnit goes on in this line */
 }
 
 static void add_row(CU_pSuite suite, const struct ht_test *test, const struct kind *kind,

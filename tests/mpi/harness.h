@@ -89,5 +89,8 @@ uint64_t ht_hash(uint64_t a, uint64_t b, uint64_t c); /* well mixed, the same ev
 /* The first index at which bytes are not all `value`, or `n`. */
 size_t ht_find_other(const void *bytes, size_t n, unsigned char value);
 uint64_t ht_env_number(const char *name, uint64_t otherwise);
+/* How often to repeat what is repeated n times: HEARTH_TEST_PERCENT of it (default 100), at least
+ * once. Collective. */
+int ht_rounds(int n);
 
 #endif

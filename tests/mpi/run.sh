@@ -10,6 +10,7 @@
 # PES      numbers of PEs (default "1 2 3 4 7")
 # FILTER   handed to the programs: run only tests whose name has this in it
 # HEARTH_TEST_SECONDS   the time limit of a program (default 120); timeout(1) comes 30 s later
+# HEARTH_TEST_PERCENT   how much of what is repeated often (default 100)
 # V=1      show every program's output
 set -u
 

@@ -67,7 +67,7 @@ if "$BUILD/hearth-info" | grep -q "^pager: userfaultfd"; then
     other_pager=HEARTH_PAGER=mprotect
 fi
 if [ "${VARIANTS:-all}" = some ]; then
-    variant "2 4" "$programs" HEARTH_RMA=relay
+    variant 3 "$programs" HEARTH_RMA=relay
     # Of 200,000 pages by mprotect, which take a while, one protocol.
     [ -z "$other_pager" ] || variant 2 "$(echo "$programs" | grep -v test_pager)" $other_pager
     [ -z "$other_pager" ] || variant 2 test_pager $other_pager FILTER=invalidate

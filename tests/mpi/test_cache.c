@@ -15,11 +15,11 @@ static size_t cache_pages(void)
     return (size_t)CACHE_PAGES * 4096 / ht_page_bytes(); /* at least 32: it takes no less */
 }
 
-/* Pages enough that those homed elsewhere are 8 times the cache (with many PEs, twice), if there is
+/* Pages enough that those homed elsewhere are 4 times the cache (with many PEs, twice), if there is
  * another PE. */
 static size_t n_pages(void)
 {
-    return cache_pages() * (ht_n_pes() > 4 ? 2 : 8) * (size_t)ht_n_pes() /
+    return cache_pages() * (ht_n_pes() > 4 ? 2 : 4) * (size_t)ht_n_pes() /
            (size_t)(ht_n_pes() > 1 ? ht_n_pes() - 1 : 1);
 }
 
@@ -155,16 +155,15 @@ struct rush {
     uint64_t round;
     const struct hearth_lock *lock;
     volatile uint64_t *sum; /* guarded by the lock; in the region too */
+    uint64_t n_ops;
 };
-
-enum { OPS = 300 };
 
 /* One byte a thread in each page, 0 at first: it adds to it, at random pages. */
 static void add_at_random(void *arg, int index)
 {
     struct rush *rush = arg;
     size_t me = (size_t)(ht_pe() * THREADS + index);
-    for (uint64_t op = 0; op < OPS; op++) {
+    for (uint64_t op = 0; op < rush->n_ops; op++) {
         size_t page = ht_hash(op, me, rush->round) % rush->n;
         rush->bytes[page * ht_page_bytes() + 8 * (page % 40) + me]++;
         if (op % 50 == 7) {
@@ -180,10 +179,10 @@ static void add_at_random(void *arg, int index)
 }
 
 /* What one thread has added to a page in all rounds up to this one. */
-static void add_model(unsigned char *model, size_t n, size_t me, uint64_t round)
+static void add_model(unsigned char *model, const struct rush *rush, size_t me, uint64_t round)
 {
-    for (uint64_t op = 0; op < OPS; op++) {
-        model[ht_hash(op, me, round) % n]++;
+    for (uint64_t op = 0; op < rush->n_ops; op++) {
+        model[ht_hash(op, me, round) % rush->n]++;
     }
 }
 
@@ -203,8 +202,12 @@ static void threads(struct hearth_region *unused)
     }
     hearth_barrier_all();
     struct hearth_lock lock = shared->lock;
-    struct rush rush = {hearth_region_malloc(region, n * ht_page_bytes()), n, 0, &lock,
-                        &shared->sum};
+    struct rush rush = {hearth_region_malloc(region, n * ht_page_bytes()),
+                        n,
+                        0,
+                        &lock,
+                        &shared->sum,
+                        (uint64_t)ht_rounds(300)};
     unsigned char *model = calloc(n, 1);
     size_t all = (size_t)(ht_n_pes() * THREADS);
     for (; rush.round < 2; rush.round++) {
@@ -216,7 +219,7 @@ static void threads(struct hearth_region *unused)
             memset(model, 0, n);
             for (uint64_t round = 0; round <= rush.round && me % THREADS < (size_t)n_threads;
                  round++) {
-                add_model(model, n, me, round);
+                add_model(model, &rush, me, round);
             }
             /* Not all by all: each page would be fetched for each. */
             for (size_t page = me % 3; page < n; page += 3) {
@@ -225,7 +228,7 @@ static void threads(struct hearth_region *unused)
         }
     }
     uint64_t sum = 0;
-    for (uint64_t op = 7; op < OPS; op += 50) {
+    for (uint64_t op = 7; op < rush.n_ops; op += 50) {
         sum += op;
     }
     HT_EQUAL(shared->sum, sum * 2 * (uint64_t)(ht_n_pes() * n_threads));

@@ -285,9 +285,10 @@ static void use_a_little(struct hearth_region *region, int i)
 static void test_thousand_regions(struct hearth_region *none)
 {
     long descriptors = 0, mappings = 0;
+    int n = ht_rounds(1000);
 
     (void)none;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < n; i++) {
         struct hearth_region *region = NULL;
         struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
         attr.protocol = i % 2 ? HEARTH_WRITE_UPDATE : HEARTH_WRITE_INVALIDATE;
@@ -298,7 +299,7 @@ static void test_thousand_regions(struct hearth_region *none)
         if (i % 50 < 2)
             use_a_little(region, i);
         HT_CHECKF(!hearth_region_destroy(region), "time %d: %s", i, hearth_error_message());
-        if (i == 100) {
+        if (i == n / 10) {
             descriptors = entries_of("/proc/self/fd");
             mappings = lines_of("/proc/self/maps");
         }
@@ -313,12 +314,13 @@ static void test_thousand_regions(struct hearth_region *none)
  * being fought over: nothing of the old one, such as an alarm, may reach it. */
 static void test_regions_alternate(struct hearth_region *none)
 {
-    enum { ROUNDS = 300, PAGES = 4 };
+    enum { PAGES = 4 };
+    int rounds = ht_rounds(300);
     size_t page = ht_page_bytes(), n = (size_t)ht_n_pes(), me = (size_t)ht_pe();
     bool made = true;
 
     (void)none;
-    for (int i = 1; i <= ROUNDS && made; i++) {
+    for (int i = 1; i <= rounds && made; i++) {
         struct hearth_region *region = NULL;
         struct hearth_region_attr attr = HEARTH_REGION_ATTR_DEFAULT;
         attr.consistency = i % 2 ? HEARTH_SEQUENTIAL : HEARTH_RELEASE;

@@ -12,12 +12,11 @@ enum { THREADS = 4 };
  * again three turns, so at least two barriers, later. */
 static void test_barriers(struct hearth_region *region)
 {
-    enum { TURNS = 2000 };
     struct state {
         struct hearth_counter counters[3];
         int slots[3][64];
     } *s = hearth_region_malloc(region, sizeof *s);
-    int n = ht_n_pes(), me = ht_pe();
+    int n = ht_n_pes(), me = ht_pe(), turns = ht_rounds(2000);
 
     if (!ht_all(s != NULL) || n > 64)
         return;
@@ -25,7 +24,7 @@ static void test_barriers(struct hearth_region *region)
         HT_EQUAL(hearth_counter_init(&s->counters[i], 0), 0);
     hearth_barrier_all();
     struct hearth_counter counters[3] = {s->counters[0], s->counters[1], s->counters[2]};
-    for (int turn = 0; turn < TURNS; turn++) {
+    for (int turn = 0; turn < turns; turn++) {
         bool slots = turn % 10 < 3; /* shared memory too, now and then */
         hearth_counter_fetch_add(&counters[turn % 3], 1);
         if (slots)
@@ -111,7 +110,7 @@ static void test_fences_neighbours(struct hearth_region *region)
 
 /* --- threads --- */
 
-enum { PAGES = 6, LOCK_TURNS = 40, EPOCHS = 3 };
+enum { PAGES = 6, LOCK_TURNS = 40 };
 
 struct crowd {
     unsigned char *p; /* PAGES pages; byte i is of kind i % 4 */
@@ -197,7 +196,8 @@ static void test_thread_crowd(struct hearth_region *region)
     }
     hearth_barrier_all();
     crowd.lock = *lock;
-    for (crowd.epoch = 1; crowd.epoch <= EPOCHS; crowd.epoch++) {
+    int epochs = ht_rounds(3);
+    for (crowd.epoch = 1; crowd.epoch <= epochs; crowd.epoch++) {
         atomic_store(&crowd.stop, false);
         ht_threads(THREADS + 1, in_the_crowd, &crowd);
         hearth_barrier_all();

@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,10 @@ static void emit(struct sim_script *script, int pe, struct sim_op op)
 
 void sim_script_all(struct sim_script *script)
 {
+    if (script->barriers == SIM_BARRIERS_MAX) {
+        fprintf(stderr, "model: more than %d barriers\n", SIM_BARRIERS_MAX);
+        __builtin_trap();
+    }
     for (int pe = 0; pe < sim_n_pes(script->world); pe++) {
         emit(script, pe, (struct sim_op){.kind = SIM_BARRIER, .which = (uint16_t)script->barriers});
     }
@@ -126,6 +131,11 @@ static void configure(struct sim_world *world, const struct sim_scenario *scenar
                                         .n_locks = 1,
                                         .n_barriers = SIM_BARRIERS_MAX,
                                         .values = 256};
+    if (scenario->wanted_after != 0) {
+        world->config.tuning = hth_tuning_shipped;
+        world->config.tuning.wanted_after = scenario->wanted_after;
+        world->config.tuning.probe_after = UINT_MAX >> 8;
+    }
     world->config.scheme[0] = world->config.first_scheme[0] = scenario->scheme;
     world->dropped = nothing;
     world->schedule_seed = seed;

@@ -42,6 +42,8 @@ struct sim_scenario {
     enum sim_scheme scheme;
     enum hth_deal deal;
     int sharers_min, others; /* least s; PEs that there are beside the sharers */
+    /* In place of struct hth_tuning's wanted_after, if not 0. What is refreshed is never probed. */
+    unsigned wanted_after;
     void (*write)(struct sim_script *script, const struct sim_point *at);
     const char *formula[SIM_QUANTITIES]; /* NULL: 0 */
 };

@@ -6,6 +6,8 @@
  * those that are named. A write changes one byte of each page. */
 #include "model.h"
 
+#include <limits.h>
+
 /* Pages p at home 0 that `first` .. first + s - 1 have copies of and are registered for, nothing
  * dirty, the home's hints taken. The first reads end when the home tells their readers, at one
  * barrier or the next. */
@@ -140,6 +142,23 @@ static void acquire_told_in_vain(struct sim_script *script, const struct sim_poi
     sim_script_wait(script, 1);
 }
 
+/* Read again after each of several notices, and told of once more. */
+static void acquire_wanted(struct sim_script *script, const struct sim_point *at)
+{
+    share(script, at, 1);
+    for (int told = 0; told < 3; told++) {
+        sim_script_order(script, 1, 0, false);
+        sim_script_touch(script, 0, 0, at->pages, true);
+        sim_script_order(script, 0, 1, true);
+        sim_script_touch(script, 1, 0, at->pages, false);
+    }
+    sim_script_order(script, 1, 0, false);
+    sim_script_touch(script, 0, 0, at->pages, true);
+    sim_script_signal(script, 0);
+    sim_script_measure(script, 1);
+    sim_script_wait(script, 1);
+}
+
 /* --- a whole barrier --- */
 
 /* Each PE is home to p pages, which the next PE (around a ring) reads. Measured: all write theirs
@@ -176,6 +195,10 @@ static void ring(struct sim_script *script, const struct sim_point *at)
 #define OF(protocol, beside, least)                                                                \
     .scheme = SIM_##protocol, .deal = HTH_DEAL_FIXED, .others = beside, .sharers_min = least
 #define NO_SHARERS -1
+#define RING                                                                                       \
+    .what = "each PE writes its p pages (at most a word of the stale map), all wait, each reads "  \
+            "the next PE's; without the barrier's own messages",                                   \
+    .deal = HTH_DEAL_BLOCK, .others = 2, .sharers_min = NO_SHARERS, .write = ring
 
 const struct sim_scenario sim_scenarios[] = {
     /* --- write-invalidate --- */
@@ -240,15 +263,21 @@ const struct sim_scenario sim_scenarios[] = {
                  [SIM_Q_HOPS] = "2 * p",
                  [SIM_Q_FLUSHES] = "2 * p",
                  [SIM_Q_BUSIEST] = "p"}},
-    {.name = "invalidate, barrier of a ring",
-     .what =
-         "each PE writes its p pages (at most a word of the stale map), all wait, each reads the "
-         "next PE's; without the barrier's own messages",
+    {.name = "invalidate, acquire, wanted",
+     .what = "p cached pages are stale that were read again each time",
+     OF(INVALIDATE, 1, 1),
+     .wanted_after = 2,
+     .write = acquire_wanted,
+     .formula = {[SIM_Q_GETS] = "up(p, 64)",
+                 [SIM_Q_MOVED_BYTES] = "p * B",
+                 [SIM_Q_OWN_ATOMICS] = "2 + up(p, 64)",
+                 [SIM_Q_HOPS] = "2 * up(p, 64)",
+                 [SIM_Q_FLUSHES] = "2 * up(p, 64)",
+                 [SIM_Q_BUSIEST] = "up(p, 64)"}},
+    {.name = "invalidate, barrier of a ring, missed",
      .scheme = SIM_INVALIDATE,
-     .deal = HTH_DEAL_BLOCK,
-     .others = 2,
-     .sharers_min = NO_SHARERS,
-     .write = ring,
+     RING,
+     .wanted_after = UINT_MAX,
      .formula = {[SIM_Q_ATOMICS] = "6 * N",
                  [SIM_Q_GETS] = "N * p",
                  [SIM_Q_MOVED_BYTES] = "N * (48 + p * B)",
@@ -294,14 +323,8 @@ const struct sim_scenario sim_scenarios[] = {
      OF(UPDATE, 1, 1),
      .write = acquire_told},
     {.name = "update, barrier of a ring",
-     .what =
-         "each PE writes its p pages, all wait, each reads the next PE's; without the barrier's "
-         "own messages",
      .scheme = SIM_UPDATE,
-     .deal = HTH_DEAL_BLOCK,
-     .others = 2,
-     .sharers_min = NO_SHARERS,
-     .write = ring,
+     RING,
      .formula = {[SIM_Q_MESSAGES] = "2 * N",
                  [SIM_Q_MESSAGE_BYTES] = "N * (32 + p * (16 + d))",
                  [SIM_Q_HOPS] = "2",
