@@ -3,7 +3,7 @@
 # All tests, once everything is built. Usage: check.sh BUILD_DIR
 #
 # PARTS   which (default: all of them)
-# PES     numbers of PEs, for the parts that take them (default for test-mpi: "1 2 4")
+# PES     numbers of PEs, for the parts that take them (default for test-mpi and test-wrap: "1 2 4")
 # HEARTH_TEST_PERCENT, HEARTH_LITMUS_RUNS: how much of test-mpi (default 40) and test-litmus
 # The defaults are what ten minutes have room for; `make soak` has room for the rest.
 #
@@ -46,7 +46,7 @@ trap 'kill $pid 2>/dev/null; exit 1' INT TERM
 for each in $PARTS; do
     case $each in
     test-sim | test-ends) ;;
-    test-mpi) part test-mpi env PES="${PES:-1 2 4}" ;;
+    test-mpi | test-wrap) part "$each" env PES="${PES:-1 2 4}" ;;
     *) part "$each" ;;
     esac
 done

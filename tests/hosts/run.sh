@@ -72,7 +72,7 @@ ucx="--mca pml ucx --mca osc ucx,sm --mca opal_common_ucx_tls any --mca opal_com
 
 sh "$here/hosts.sh" up "$dir" 2 || exit 1
 # shellcheck disable=SC2086
-tests "2 hosts, TCP" 4 "" $([ "${HOSTS:-all}" = some ] && echo "$few" || echo "$most")
+tests "2 hosts, TCP" 4 "" $([ "${HOSTS:-all}" = some ] && echo test_basic test_sharing || echo "$most")
 heat "2 hosts, TCP" 4 ""
 if [ "${HOSTS:-all}" != some ]; then
     # shellcheck disable=SC2086

@@ -67,9 +67,12 @@ if "$BUILD/hearth-info" | grep -q "^pager: userfaultfd"; then
     other_pager=HEARTH_PAGER=mprotect
 fi
 if [ "${VARIANTS:-all}" = some ]; then
-    variant 3 "$programs" HEARTH_RMA=relay
-    # Of 200,000 pages by mprotect, which take a while, one protocol.
-    [ -z "$other_pager" ] || variant 2 "$(echo "$programs" | grep -v test_pager)" $other_pager
+    variant 3 "$(echo "$programs" | grep -v 'test_cache\|test_large_pages\|test_pager\|test_waiting')" \
+        HEARTH_RMA=relay
+    # Of 200,000 pages by mprotect, which take a while, one protocol; not what is about no pages.
+    [ -z "$other_pager" ] ||
+        variant 2 "$(echo "$programs" | grep -v 'test_pager\|errors\|objects\|test_passive\|test_waiting')" \
+            $other_pager
     [ -z "$other_pager" ] || variant 2 test_pager $other_pager FILTER=invalidate
     variant 2 "test_basic test_order test_sharing test_state test_sync" HEARTH_TEST_DELAY_US=1000
     variant 3 "test_steady test_sharing test_random" HEARTH_SHARED_BUFFERS=0

@@ -105,13 +105,14 @@ static struct hearth_lock *new_lock(struct hearth_region *region)
 /* A page of counters goes with a lock from PE to PE. */
 static void test_migratory(struct hearth_region *region)
 {
-    enum { TURNS = 25, N = 500 };
+    enum { N = 500 };
+    int turns = ht_rounds(25);
     struct hearth_lock *lock = new_lock(region);
     uint32_t *counters = get(region, N * sizeof *counters);
 
     if (!lock || !counters)
         return;
-    for (int turn = 0; turn < TURNS; turn++) {
+    for (int turn = 0; turn < turns; turn++) {
         HT_EQUAL(hearth_lock_acquire(lock), 0);
         int wrong = 0;
         for (uint32_t i = 0; i < N; i++)
@@ -122,8 +123,8 @@ static void test_migratory(struct hearth_region *region)
         HT_EQUAL(hearth_lock_release(lock), 0);
     }
     hearth_barrier_all();
-    HT_EQUAL(counters[0], TURNS * ht_n_pes());
-    HT_EQUAL(counters[N - 1], TURNS * ht_n_pes() * ((N - 1) % 7 + 1));
+    HT_EQUAL(counters[0], turns * ht_n_pes());
+    HT_EQUAL(counters[N - 1], turns * ht_n_pes() * ((N - 1) % 7 + 1));
 }
 
 static void test_producer_consumer(struct hearth_region *region)

@@ -39,22 +39,22 @@ static void add_one(struct protected *p)
 
 static void test_lock_counter(struct hearth_region *region)
 {
-    enum { TURNS = 150 };
     struct protected *p = new_protected(region);
+    int turns = ht_rounds(150);
 
-    for (int i = 0; p && i < TURNS; i++)
+    for (int i = 0; p && i < turns; i++)
         add_one(p);
     hearth_barrier_all();
     if (p)
-        HT_EQUAL(p->value, TURNS * ht_n_pes());
+        HT_EQUAL(p->value, turns * ht_n_pes());
 }
 
-enum { THREAD_TURNS = 40 };
+static int thread_turns;
 
 static void add_often(void *arg, int index)
 {
     (void)index;
-    for (int i = 0; i < THREAD_TURNS; i++)
+    for (int i = 0; i < thread_turns; i++)
         add_one(arg);
 }
 
@@ -66,11 +66,12 @@ static void test_lock_counter_threads(struct hearth_region *region)
         ht_skip("MPI allows one thread at a time");
         return;
     }
+    thread_turns = ht_rounds(40);
     if (p)
         ht_threads(THREADS, add_often, p);
     hearth_barrier_all();
     if (p)
-        HT_EQUAL(p->value, THREAD_TURNS * THREADS * ht_n_pes());
+        HT_EQUAL(p->value, thread_turns * THREADS * ht_n_pes());
 }
 
 /* Nobody starves, though those who have the lock near get it more often: they ask more often. */
@@ -267,7 +268,8 @@ static void test_many_locks(struct hearth_region *region)
     for (size_t i = me; i < n_cells; i += n)
         HT_CHECKF(!hearth_lock_init(&cells[i].lock), "%s", hearth_error_message());
     hearth_barrier_all();
-    for (size_t turn = 0; turn < 150; turn++) {
+    size_t turns = (size_t)ht_rounds(150);
+    for (size_t turn = 0; turn < turns; turn++) {
         struct cell *cell = &cells[ht_hash(turn / 2, turn % 2 ? me : 0, 3) % n_cells];
         HT_EQUAL(hearth_lock_acquire(&cell->lock), 0);
         cell->value++;
@@ -276,7 +278,7 @@ static void test_many_locks(struct hearth_region *region)
     hearth_barrier_all();
     for (size_t i = 0; i < n_cells; i++)
         sum += (size_t)cells[i].value;
-    HT_EQUAL(sum, n * 150);
+    HT_EQUAL(sum, n * turns);
     hearth_barrier_all();
     for (size_t i = (me + 1) % n; i < n_cells; i += n)
         HT_CHECKF(!hearth_lock_destroy(&cells[i].lock), "%s", hearth_error_message());
