@@ -128,6 +128,7 @@ static void send_pages(struct hth_coherence *c, struct hth_region *r, unsigned k
 {
     struct hth_scratch *s = c->scratch;
     struct span span = {0};
+    uint64_t diffs = 0, bytes_out = 0; /* an atomic addition a page would wait for its stores */
     for (unsigned i = 0; i < kept; i++) {
         if (s->runs[i] == 0 || to_be_packed(c, r, i) != packed) {
             continue;
@@ -135,12 +136,14 @@ static void send_pages(struct hth_coherence *c, struct hth_region *r, unsigned k
         uint64_t bytes = packed ? pack_page(c, r, i) : put_page(c, r, i, &span);
         s->sent[i] = bytes > 0;
         if (bytes > 0) {
-            hth_count(&r->counts.diffs, 1);
-            hth_count(&r->counts.bytes_out, bytes);
+            diffs++;
+            bytes_out += bytes;
             hth_port_trace(c->port, r, s->pages[i], HTH_EVENT_DIFF, (int64_t)bytes);
         }
     }
     put_span(c, r, &span);
+    hth_count(&r->counts.diffs, diffs);
+    hth_count(&r->counts.bytes_out, bytes_out);
 }
 
 static void have_arrived(struct hth_coherence *c, struct hth_region *r, unsigned kept)
@@ -203,11 +206,14 @@ void hth_invalidate_write_back(struct hth_coherence *c, struct hth_region *r, un
 static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
                         const struct hth_update_head *head, const uint8_t *end)
 {
+    uint64_t bytes = 0;
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
          (const uint8_t *)e < end; e = hth_update_next(e)) {
         hth_update_apply(c, r, e, NULL);
+        bytes += e->bytes;
         hth_port_trace(c->port, r, e->page, HTH_EVENT_UPDATE, ~(int64_t)from);
     }
+    hth_count(&r->counts.bytes_in, bytes);
     hth_update_send(c, r, from, HTH_MSG_DIFF_ACK, head->cookie);
 }
 

@@ -140,12 +140,12 @@ void hth_update_apply(struct hth_coherence *c, struct hth_region *r,
                        second, bytes) == SIZE_MAX) {
         hth_port_die(c->port, r, e->page, "a malformed diff arrived");
     }
-    hth_count(&r->counts.bytes_in, e->bytes);
 }
 
 static void handle_update(struct hth_coherence *c, struct hth_region *r, int from,
                           const struct hth_update_head *head, const uint8_t *end)
 {
+    uint64_t bytes = 0;
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
          (const uint8_t *)e < end; e = hth_update_next(e)) {
         struct hth_page *p = &r->pages[e->page];
@@ -166,8 +166,10 @@ static void handle_update(struct hth_coherence *c, struct hth_region *r, int fro
             hth_port_die(c->port, r, e->page, "an update arrived at the page's home");
         }
         hth_page_unlock(c, r, e->page);
+        bytes += e->bytes;
         hth_port_trace(c->port, r, e->page, HTH_EVENT_UPDATE, ~(int64_t)from);
     }
+    hth_count(&r->counts.bytes_in, bytes);
     hth_update_send(c, r, from, HTH_MSG_UPDATE_ACK, head->cookie);
 }
 
@@ -208,7 +210,7 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
                         const struct hth_update_head *head, const uint8_t *end)
 {
     struct hth_outbox *box = &c->update->handler_box;
-    uint64_t cookie = new_forward(c, from, head->cookie);
+    uint64_t cookie = new_forward(c, from, head->cookie), bytes = 0, updates = 0, bytes_out = 0;
     hth_outbox_begin(box, HTH_MSG_UPDATE, r, cookie);
     hth_port_short_lock(c->port, &r->home_lock);
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
@@ -225,13 +227,17 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
                 struct hth_update_entry *out = hth_outbox_entry(c, r, box, pe, e->bytes);
                 memcpy(out, e, sizeof *e + e->bytes);
                 hth_outbox_commit(box, pe, out);
-                hth_count(&r->counts.updates, 1);
-                hth_count(&r->counts.bytes_out, e->bytes);
+                updates++;
+                bytes_out += e->bytes;
                 hth_port_trace(c->port, r, e->page, HTH_EVENT_UPDATE, pe);
             }
         }
         hth_page_unlock(c, r, e->page);
+        bytes += e->bytes;
     }
+    hth_count(&r->counts.bytes_in, bytes);
+    hth_count(&r->counts.updates, updates);
+    hth_count(&r->counts.bytes_out, bytes_out);
     hth_outbox_post_all(c, r, box);
     hth_port_short_unlock(c->port, &r->home_lock);
     c->update->forwards[cookie].remaining = box->posted;
