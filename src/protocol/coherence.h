@@ -26,7 +26,8 @@ struct hth_tuning {
     unsigned batch;           /* pages that a release holds busy at once */
     unsigned hot_after;       /* a page is hot when so many releases in a row found it written... */
     unsigned cool_after;      /* ...until so many in a row find it unchanged; */
-    unsigned cool_after_home; /* at a write-invalidate home: looked at each so many releases */
+    unsigned cool_after_home; /* at a write-invalidate home: looked at after so many releases, later
+                                 each 8 times so many */
     unsigned wanted_after;    /* Write-invalidate: a copy is wanted when fetched so often in a row
                                  after it was told stale (more than 3: never); */
     unsigned probe_after;     /* refreshed so often, it is dropped to see whether it still is */

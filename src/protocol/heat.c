@@ -45,6 +45,8 @@ static uint64_t sum_of(const struct hth_region *r, uint64_t page)
     return sums[0] ^ sums[1] << 1 ^ sums[2] << 2 ^ sums[3] << 3;
 }
 
+#define HOME_TRUST_MAX 3u
+
 bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
@@ -58,13 +60,24 @@ bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region 
         return true;
     }
     uint64_t sum = sum_of(r, page);
-    if (entry->heat > hot_after && sum == entry->sum) {
+    if (entry->heat <= hot_after) {
+        entry->trust = 0;
+    } else if (sum == entry->sum) {
         entry->heat = 0;
         return false;
+    } else if (entry->trust < HOME_TRUST_MAX) {
+        entry->trust++;
     }
     entry->sum = sum;
-    entry->heat = (uint8_t)(hot_after + c->tuning.cool_after_home);
+    entry->heat = (uint8_t)(hot_after + (c->tuning.cool_after_home << entry->trust));
     return true;
+}
+
+void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page)
+{
+    if (page->heat > c->tuning.hot_after) {
+        page->heat = (uint8_t)c->tuning.hot_after;
+    }
 }
 
 #define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed */

@@ -12,8 +12,9 @@
  *
  * At a write-invalidate home there is nothing to compare with: readers fetch from the frame at any
  * time, so that a byte that was written and written back has been seen by some. There a hot page
- * counts as written at every release, and a sum of its bytes, taken every C releases, tells when to
- * stop; that is a guess again, and the release that stops it tells the copies once more.
+ * counts as written at every release, and a sum of its bytes tells when to stop, taken after C
+ * releases and, as long as it changes, after 2C, 4C and then every 8C; that is a guess again, and
+ * the release that stops it tells the copies once more.
  *
  * Guarded as the page's state: by busy, in write-update by the page lock.
  *
@@ -52,6 +53,10 @@ bool hth_heat_backwards(const struct hth_coherence *c, const struct hth_region *
 /* Does a page homed here in write-invalidate, found written, stay writable over the release that
  * begins? Counts it as written, or takes its sum: once a release. */
 bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region *r, uint64_t page);
+
+/* At a home: nobody else has a copy any more, so that writes are not seen. Once somebody has, the
+ * page is as hot as it was, but its sum says nothing. */
+void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page);
 
 /* A copy was fetched. */
 void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page);

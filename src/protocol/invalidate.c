@@ -153,6 +153,7 @@ static void make_exclusive(struct hth_coherence *c, struct hth_region *r, unsign
         if (s->homes[i] == c->my_pe && others == 0) {
             hth_wait_for_busy(c, r, s->pages[i]);
             hth_page_set_state(c->port, r, s->pages[i], HTH_PAGE_EXCLUSIVE);
+            hth_heat_alone(c, &r->pages[s->pages[i]]);
             hth_port_protect(c->port, r, s->pages[i], 1, HTH_VIEW_WRITE);
             hth_busy_done(c, r, s->pages[i]);
         }
@@ -418,7 +419,7 @@ void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64
     if (entry->heat != 0) {
         entry->heat = 0;
     }
-    if (entry->wanted != 0) {
+    if (entry->wanted != 0 || entry->trust != 0) {
         hth_wanted_no_more(entry);
     }
     if (entry->state != 0) {

@@ -42,7 +42,8 @@ struct hth_page {
                                often it was told in vain since it last touched the page */
     uint8_t wanted : 2; /* write-invalidate, a copy: how often in a row it was fetched again after
                            it had been told stale (protocol/heat.h) */
-    uint8_t trust : 3;  /* likewise: how many probes in a row found it wanted */
+    uint8_t trust : 3;  /* likewise: how many probes in a row found it wanted; at a home, how many
+                           sums found it changed */
     union {
         uint8_t listed;   /* on the dirty list; guarded by the list lock */
         uint8_t deferred; /* sequential: what the home asks for, to be done at an alarm */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Heat: which copies an acquire refreshes, and when it looks whether they are still wanted. */
+/* Heat: which copies an acquire refreshes, and when it looks whether they are still wanted; when a
+ * home looks whether a page is still written. */
 #include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,12 +74,52 @@ static void test_marker(void)
     free(c);
 }
 
+/* At a home: how many releases tell of a page that was written in so many after it had become hot,
+ * and is no longer; if `alone`, nobody had a copy of it for a while then. */
+static unsigned told_in_vain(unsigned written, bool alone)
+{
+    static uint8_t frame[4096];
+    struct hth_region region = {.frames = frame, .page_bytes = sizeof frame, .pages = &page};
+    unsigned told = 0;
+    start(3, 4);
+    c->tuning.hot_after = 2;
+    c->tuning.cool_after_home = 4;
+    frame[17]++;
+    CU_ASSERT_FALSE(hth_heat_stays_home(c, &region, 0));
+    for (unsigned i = 0; i <= written; i++) {
+        frame[17]++;
+        CU_ASSERT_TRUE(hth_heat_stays_home(c, &region, 0));
+    }
+    if (alone) {
+        hth_heat_alone(c, &page);
+    }
+    while (told < 1000 && hth_heat_stays_home(c, &region, 0)) {
+        told++;
+    }
+    free(c);
+    return told;
+}
+
+static void test_home(void)
+{
+    CU_ASSERT_EQUAL(told_in_vain(0, false), 3);
+    CU_ASSERT_EQUAL(told_in_vain(3, false),
+                    8); /* the look comes after the last write, and finds it */
+    CU_ASSERT_EQUAL(told_in_vain(4, false), 7);
+    CU_ASSERT_EQUAL(told_in_vain(4 + 8, false), 15);
+    CU_ASSERT_EQUAL(told_in_vain(4 + 8 + 16, false), 31);
+    CU_ASSERT_EQUAL(told_in_vain(4 + 8 + 16 + 32, false), 31);
+    CU_ASSERT_EQUAL(told_in_vain(4 + 8 + 16 + 320, false), 31);
+    CU_ASSERT_EQUAL(told_in_vain(4 + 8 + 16 + 32, true), 4); /* a new sum, then as at first */
+}
+
 void hth_suite_heat(void)
 {
     static const struct hth_unit_test tests[] = {
         {"wanted copies are refreshed, and probed now and then", test_wanted},
         {"bounds", test_bounds},
         {"a marker is not refreshed", test_marker},
+        {"a home looks less and less often", test_home},
     };
     hth_unit_register("heat", tests, sizeof tests / sizeof tests[0]);
 }
