@@ -16,6 +16,7 @@
 
 #define SPINS       1000 /* polls, some 100 us */
 #define YIELDS      40
+#define YIELDS_NS   200000 /* at most: on a busy core a yield may take milliseconds (Linux 6.18) */
 #define EMPTY_POLLS 3 /* the first only pulls a message in */
 
 /* A sleep is bounded by an eighth of the time since the thread began to wait, or was last rung for,
@@ -171,9 +172,10 @@ static void relax(void)
 #endif
 }
 
-/* Poll and test `n` times, yielding in between or not. */
+/* Poll and test `n` times, yielding in between or not; if so, not for long. */
 static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg)
 {
+    uint64_t end_ns = yield ? hth_alarm_now_ns() + YIELDS_NS : 0;
     for (unsigned i = 0; i < n; i++) {
         poll();
         if (ready(arg)) {
@@ -181,6 +183,9 @@ static bool try_for(unsigned n, bool yield, bool (*ready)(void *), void *arg)
         }
         if (yield) {
             sched_yield();
+            if (hth_alarm_now_ns() > end_ns) {
+                return false;
+            }
         } else {
             relax();
         }
