@@ -17,7 +17,7 @@
 #define SPINS       1000 /* polls, some 100 us */
 #define YIELDS      40
 #define YIELDS_NS   200000 /* at most: on a busy core a yield may take milliseconds (Linux 6.18) */
-#define EMPTY_POLLS 3 /* the first only pulls a message in */
+#define EMPTY_POLLS 3      /* the first only pulls a message in */
 
 /* A sleep is bounded by an eighth of the time since the thread began to wait, or was last rung for,
  * so that a long wait costs little and none becomes much longer for it; and that within these.
