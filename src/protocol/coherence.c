@@ -187,8 +187,8 @@ static void set_pinned(struct hth_coherence *coherence, struct hth_region *regio
     region->pinned_first = first;
     region->pinned_end = end;
     hth_port_unlock(coherence->port, &coherence->release_lock);
-    /* Pairs with hth_ahead_collect, which makes a page busy and then looks whether it is pinned: if
-     * it has not seen that, it has the page busy now. */
+    /* Pairs with hth_ahead_collect and with an acquire (drop_pinned), which make a page busy and then
+     * look whether it is pinned: if they have not seen that, they have the page busy now. */
     atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = first; page < end; page++) {
         if (atomic_load_explicit(&region->pages[page].busy.word, memory_order_relaxed) != 0) {
@@ -272,7 +272,9 @@ void hth_coherence_forget_page(struct hth_coherence *coherence, struct hth_regio
 void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *region,
                           uint64_t first_page, uint64_t n_pages)
 {
-    hth_wait_for_release_lock(coherence); /* guards pages on the dirty list from a release */
+    /* Not beside a release, of pages on the dirty list, nor beside an acquire, which may be told of
+     * them by what other threads do meanwhile. */
+    hth_coherence_lock(coherence);
     if (hth_scheme_of(region) == HTH_INVALIDATE) {
         /* A hint left over would make a later release treat the page as homed here, after it may
          * have been dealt to another home. */
@@ -295,7 +297,7 @@ void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *re
     if (first_page <= region->pinned_first && first_page + n_pages >= region->pinned_end) {
         region->pinned_first = region->pinned_end = 0;
     }
-    hth_port_unlock(coherence->port, &coherence->release_lock);
+    hth_coherence_unlock(coherence);
 }
 
 void hth_coherence_handle(struct hth_coherence *coherence, int from, const void *message,

@@ -115,7 +115,8 @@ void hth_coherence_zero(struct hth_coherence *coherence, struct hth_region *regi
 
 /* Make pages as if never touched: drop copies, twins, directory entries; frames read as zero. All
  * PEs do it, between two barriers, when no one touches the pages, which were pinned before the
- * first; they are not pinned any more. Context: program. */
+ * first, and no acquire that began before it is under way on any PE; they are not pinned any more.
+ * Context: program, no lock held. */
 void hth_coherence_forget(struct hth_coherence *coherence, struct hth_region *region,
                           uint64_t first_page, uint64_t n_pages);
 

@@ -269,10 +269,31 @@ static void let_go_of(struct hth_coherence *c, struct hth_region *r, struct hth_
     bundle->n = 0;
 }
 
+/* Of pages to refresh, all busy: drop those that are being freed or moved, since their home may have
+ * given their memory back. */
+static void drop_pinned(struct hth_coherence *c, struct hth_region *r, struct hth_bundle *bundle)
+{
+    unsigned kept = 0;
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with set_pinned (coherence.c) */
+    if (r->pinned_end == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < bundle->n; i++) {
+        if (hth_page_is_pinned(r, bundle->pages[i])) {
+            drop_run(c, r, bundle->pages[i], 1);
+        } else {
+            bundle->homes[kept] = bundle->homes[i];
+            bundle->pages[kept++] = bundle->pages[i];
+        }
+    }
+    bundle->n = kept;
+}
+
 static void end_told(struct hth_coherence *c, struct hth_region *r, struct told *told)
 {
     end_run(c, r, told);
     if (told->wanted.n > 0) {
+        drop_pinned(c, r, &told->wanted);
         hth_invalidate_refresh_clean(c, r, &told->wanted);
     }
     if (told->fresh.n > 0) {

@@ -123,6 +123,16 @@ static void disturb(struct sim_actor *actor, int region)
     sim_call_end(actor);
 }
 
+/* A lock, an unlock, a fence of another thread, which is told of what else goes on. */
+static void fence_meanwhile(struct sim_actor *actor)
+{
+    struct hth_coherence *coherence = port_of(actor)->coherence;
+    sim_call_begin(actor, "fences");
+    hth_coherence_release(coherence);
+    hth_coherence_acquire(coherence);
+    sim_call_end(actor);
+}
+
 /* Uses pages that stay where they are, upwards, so that read-ahead comes near those that move. */
 static void read_around(struct sim_actor *actor, const struct sim_place *what)
 {
@@ -199,14 +209,17 @@ void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
         barrier->passed[pe] = barrier->passed[pe] || last;
     }
     if (!last && what->yes && what->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* or before the first barrier */
         disturb(actor, what->region);
+        fence_meanwhile(actor);
+        disturb(actor, what->region);
+        fence_meanwhile(actor);
     }
     if (!last && to->yes && to->disturbed) {
         wait_count(actor, &barrier->pes_in, sim_n_pes(world));
         disturb(actor, to->region);
         read_around(actor, to);
-        hth_coherence_release(port_of(actor)->coherence);
-        hth_coherence_acquire(port_of(actor)->coherence);
+        fence_meanwhile(actor);
         disturb(actor, to->region);
         read_around(actor, to);
         hth_coherence_release(port_of(actor)->coherence);
