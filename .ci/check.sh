@@ -3,14 +3,15 @@
 # All tests, once everything is built. Usage: check.sh BUILD_DIR
 #
 # PARTS   which (default: all of them)
-# PES     numbers of PEs, for the parts that take them (default for test-mpi and test-wrap: "1 2 4")
-# HEARTH_TEST_PERCENT, HEARTH_LITMUS_RUNS: how much of test-mpi (default 40) and test-litmus
+# MPI_PES numbers of PEs for test-mpi and test-wrap (default "1 2 4")
+# HEARTH_TEST_PERCENT, HEARTH_LITMUS_RUNS: how much of the MPI tests (default 40) and of test-litmus
 # The defaults are what ten minutes have room for; `make soak` has room for the rest.
 #
 # The others wait for clocks more than they compute. So beside them go, at the lowest priority, what
 # needs a core and no MPI (the simulator), then, at a low one, what mostly sleeps (jobs that hang or
 # die); they have their say at the end. A part that fails does not keep the others from running; the
 # last line says what failed.
+# shellcheck disable=SC2086,SC2116
 set -u
 build=$1
 make="${MAKE:-make} --no-print-directory B=$build"
@@ -25,7 +26,7 @@ export HEARTH_LITMUS_RUNS="${HEARTH_LITMUS_RUNS:-1000}"
 part() {
     name=$1
     shift
-    case " $PARTS " in *" $name "*) ;; *) return 0 ;; esac
+    case " $(echo $PARTS) " in *" $name "*) ;; *) return 0 ;; esac
     began=$(date +%s)
     "$@" $make "$name"
     status=$?
@@ -46,11 +47,11 @@ trap 'kill $pid 2>/dev/null; exit 1' INT TERM
 for each in $PARTS; do
     case $each in
     test-sim | test-ends) ;;
-    test-mpi | test-wrap) part "$each" env PES="${PES:-1 2 4}" ;;
+    test-mpi | test-wrap) part "$each" env PES="${MPI_PES:-1 2 4}" ;;
     *) part "$each" ;;
     esac
 done
-wait $pid || failed="$failed$(sed -n 's/^FAILED://p' "$aside")"
+wait $pid || failed="$failed$(sed -n 's/^FAILED://p' "$aside" | grep . || echo " aside")"
 cat "$aside"
 [ -z "$failed" ] || echo "FAILED:$failed"
 [ -z "$failed" ]

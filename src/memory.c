@@ -84,10 +84,11 @@ void hth_memory_free(struct hearth_region *region, const struct hth_block *block
     if (block->whole_pages) {
         hth_coherence_pin(coherence, &region->core, first_page, n_pages);
     }
-    hth_settling_barrier(); /* nobody uses the block any more, and nothing is under way for it */
-    if (block->whole_pages) {
+    if (block->whole_pages) { /* nobody uses the block any more, and nothing is under way for it */
+        hth_settling_barrier();
         hth_coherence_forget(coherence, &region->core, first_page, n_pages);
     } else {
+        hth_full_barrier();
         zero_packed(region, block); /* a write like any other: copies learn of it below */
     }
     hth_full_barrier();

@@ -9,7 +9,7 @@ void hth_memory_start(void); /* before messages come */
 
 /* Collective, arguments agreed. NULL: no room, noted. */
 void *hth_memory_malloc(struct hearth_region *region, uint64_t bytes);
-/* Collective, of a live block. A full barrier. */
+/* Collective, of a live block. Full barriers before and after. */
 void hth_memory_free(struct hearth_region *region, const struct hth_block *block);
 
 void *hth_memory_solo_malloc(struct hearth_region *region, uint64_t bytes); /* NULL: noted */

@@ -28,8 +28,8 @@ struct hth_tuning {
     unsigned cool_after;      /* ...until so many in a row find it unchanged; */
     unsigned cool_after_home; /* at a write-invalidate home: looked at after so many releases, later
                                  each 8 times so many */
-    unsigned wanted_after;    /* Write-invalidate: a copy is wanted when fetched so often in a row
-                                 after it was told stale (more than 3: never); */
+    unsigned wanted_after;    /* Write-invalidate: a copy is wanted when fetched so often in a row,
+                                 each time after it was dropped (more than 3: never); */
     unsigned probe_after;     /* refreshed so often, it is dropped to see whether it still is */
     unsigned vain_notices;    /* up to 6. Leave a copyset when told so often without touching the
                                  page */

@@ -18,12 +18,12 @@
  *
  * Guarded as the page's state: by busy, in write-update by the page lock.
  *
- * A copy that is only read, in write-invalidate, can be *wanted* in the same way: told stale and
- * fetched again several times in a row. An acquire that is told of such a copy refreshes it where
- * it is, mapped, instead of dropping it for the next fault to fetch: a get, without which there
- * would have been the same get, a fault and two changes of view. Whether it is still read cannot be
- * seen then. So now and then it is dropped all the same, a *probe*: after `probe_after` refreshes,
- * and twice as many each time that it turned out to be wanted. */
+ * A copy that is only read, in write-invalidate, can be *wanted* in the same way: fetched
+ * again and again, each time after it was dropped. An acquire that is told of such a copy refreshes
+ * it where it is, mapped, instead of dropping it for the next fault to fetch: a get, without which
+ * there would have been the same get, a fault and two changes of view. Whether it is still read
+ * cannot be seen then. So now and then it is dropped all the same, a *probe*: after `probe_after`
+ * refreshes, and twice as many each time that it turned out to be wanted. */
 #ifndef HTH_PROTOCOL_HEAT_H
 #define HTH_PROTOCOL_HEAT_H
 

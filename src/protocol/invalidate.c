@@ -269,8 +269,8 @@ static void let_go_of(struct hth_coherence *c, struct hth_region *r, struct hth_
     bundle->n = 0;
 }
 
-/* Of pages to refresh, all busy: drop those that are being freed or moved, since their home may have
- * given their memory back. */
+/* Of pages to refresh, all busy: drop those that are being freed or moved, since their home may
+ * have given their memory back. */
 static void drop_pinned(struct hth_coherence *c, struct hth_region *r, struct hth_bundle *bundle)
 {
     unsigned kept = 0;

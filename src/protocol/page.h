@@ -40,8 +40,8 @@ struct hth_page {
     uint8_t state;              /* enum hth_page_state; atomic_load_acquire by those who wait */
     uint8_t registered : 3; /* write-invalidate: this PE is in the copyset at the home; 1 and how
                                often it was told in vain since it last touched the page */
-    uint8_t wanted : 2; /* write-invalidate, a copy: how often in a row it was fetched again after
-                           it had been told stale (protocol/heat.h) */
+    uint8_t wanted : 2; /* write-invalidate, a copy: how often in a row it was fetched after it had
+                           been dropped (protocol/heat.h) */
     uint8_t trust : 3;  /* likewise: how many probes in a row found it wanted; at a home, how many
                            sums found it changed */
     union {

@@ -110,7 +110,7 @@ static void test_fences_neighbours(struct hearth_region *region)
 
 /* --- threads --- */
 
-enum { PAGES = 6, LOCK_TURNS = 40 };
+enum { PAGES = 6, LOCK_TURNS = 40, EPOCHS = 3 };
 
 struct crowd {
     unsigned char *p; /* PAGES pages; byte i is of kind i % 4 */
@@ -196,8 +196,7 @@ static void test_thread_crowd(struct hearth_region *region)
     }
     hearth_barrier_all();
     crowd.lock = *lock;
-    int epochs = ht_rounds(3);
-    for (crowd.epoch = 1; crowd.epoch <= epochs; crowd.epoch++) {
+    for (crowd.epoch = 1; crowd.epoch <= EPOCHS; crowd.epoch++) {
         atomic_store(&crowd.stop, false);
         ht_threads(THREADS + 1, in_the_crowd, &crowd);
         hearth_barrier_all();

@@ -414,14 +414,15 @@ static void run_seeds(bool changing)
     uint64_t seconds = ht_env_number("HEARTH_TEST_SECONDS_RANDOM", 0);
     uint64_t first = seconds ? (uint64_t)time(NULL) * 1000 : 1;
     uint64_t seed = ht_from_pe0(ht_env_number("HEARTH_TEST_SEED", first));
-    uint64_t n_ops = ht_env_number("HEARTH_TEST_OPS", 10000), n_seeds = 0, more;
-    uint64_t least = (uint64_t)ht_rounds(4); /* each has another page size, other homes */
+    uint64_t n_ops = ht_env_number("HEARTH_TEST_OPS", (uint64_t)ht_rounds(10000)), n_seeds = 0,
+             more;
     double end = ht_now() + (double)seconds / 4;
 
     do {
+        /* Without a time to fill, four seeds: other page sizes, other homes. */
         run_seed(seed + n_seeds, n_ops / 4 + 1, changing);
         n_seeds++;
-        more = ht_from_pe0(n_seeds < least || ht_now() < end);
+        more = ht_from_pe0(n_seeds < 4 || ht_now() < end);
     } while (more && ht_all(!ht_failed()));
     ht_note("seeds %" PRIu64 " to %" PRIu64, seed, seed + n_seeds - 1);
 }
