@@ -128,7 +128,9 @@ short invalidate ok -DHOT -DT1=2 -DMOD=2 -DABA -DBIG
 short invalidate ok -DHOT -DP=2 -DW=1 -DOPS0=2 -DEVICT
 short invalidate ok -DWANTED -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 short invalidate ok -DWANTED -DT1=2 -DOPS0=2 -DABA -DMOD=2 -DBIG
-short invalidate ok -DWANTED -DHOT -DEVICT
+short invalidate ok -DWANTED -DHOT -DEVICT -DOPS1=2 -DBIG
+short invalidate ok -DWANTED -DFORGET -DSTRAY=acquire -DBIG
+short invalidate ok -DWANTED -DFORGET -DSTRAY=acquire -DOPS1=2 -DBIG
 short invalidate ok -DWANTED -DP=2 -DW=1 -DOPS0=2 -DEVICT
 short invalidate ok -DTERMINATION -DT1=2 -DMOD=2
 short invalidate ok -DTERMINATION -DP=2 -DW=1 -DEVICT
@@ -273,7 +275,7 @@ long invalidate ok -DN=3 -DT2=1 -DOPS2=2 -DEVICT -DMOD=2 -DBIG
 long invalidate ok -DHOT -DT1=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DHOT -DN=3 -DT2=1 -DMOD=2 -DBIG
 long invalidate ok -DWANTED -DHOT -DT1=2 -DOPS0=2 -DMOD=2 -DBIG
-long invalidate ok -DWANTED -DN=3 -DT2=1 -DMOD=2 -DBIG
+long invalidate ok -DWANTED -DN=3 -DT2=1 -DOPS2=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DT1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DOPS0=2 -DOPS1=2 -DMOD=2 -DBIG
 long invalidate ok -DP=2 -DHOME1=1 -DOPS1=2 -DEVICT -DMOD=2 -DBIG

@@ -2,8 +2,8 @@
 /* Write-invalidate, release consistency. DESIGN 3.1; docs/models/invalidate.pml.
  *
  * All one-sided: no other PE's CPU takes part. At a release the writer's bytes go to the home, then
- * every other registered PE's stale bit is set; at an acquire a PE drops the pages whose bits it
- * finds. What makes that right, each with the model's name for dropping it:
+ * every other registered PE's stale bit is set; at an acquire a PE drops, or fetches anew, the
+ * pages whose bits it finds. What makes that right, each with the model's name for dropping it:
  *
  * - A miss registers in the copyset, then sets the hint, then gets (HINTBEFORE, NOHINT). A releaser
  *   puts and flushes, then reads the copyset (READFIRST). So either it sees the reader and tells
