@@ -335,8 +335,8 @@ static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told
 static void told_in_vain(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
-    if (entry->registered >
-        1) { /* in vain before: one that is between two reads is to be expected */
+    bool once = entry->registered == 1; /* that may be between two reads */
+    if (entry->registered && !once) {
         hth_wanted_no_more(entry);
     }
     int home = entry->registered ? hth_page_known_home(r, page) : HTH_HOME_NONE;
