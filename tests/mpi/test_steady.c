@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGES 20u
 #define WARM  10u
@@ -335,6 +336,8 @@ static void reading_thread(void *arg, int index)
                 crowd->wrong = 1;
         last = was;
         hearth_lock_release(&crowd->locks[index]);
+        if (turn % 4 == 0)
+            usleep(50); /* lest one PE be done before the others begin */
     }
 }
 
@@ -353,14 +356,18 @@ static void test_wanted_threads(struct hearth_region *region)
     hearth_barrier_all();
     memcpy(crowd.locks, locks, sizeof crowd.locks);
     crowd.page = p;
-    ht_threads(3, reading_thread, &crowd);
-    hearth_barrier_all();
-    HT_EQUAL(crowd.wrong, 0);
     bool refreshes = ht_n_pes() > 1 && ht_attr()->consistency == HEARTH_RELEASE &&
                      ht_attr()->protocol == HEARTH_WRITE_INVALIDATE;
-    HT_CHECK(!refreshes || ht_max((double)stats_of(region).refreshes) > 0);
+    int round = 0;
+    do { /* who runs when is the machine's choice: until it has come to what this is about */
+        ht_threads(3, reading_thread, &crowd);
+        hearth_barrier_all();
+        round++;
+    } while (refreshes && round < 50 && ht_max((double)stats_of(region).refreshes) == 0);
+    HT_EQUAL(crowd.wrong, 0);
+    HT_CHECKF(round < 50, "no copy was refreshed");
     for (int i = 0; i < 3; i++)
-        HT_EQUAL(((uint64_t *)(void *)p)[2 * i + 1], 600);
+        HT_EQUAL(((uint64_t *)(void *)p)[2 * i + 1], 600 * round);
     hearth_barrier_all();
 }
 
