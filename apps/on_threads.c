@@ -170,6 +170,14 @@ int hearth_region_stats(const struct hearth_region *region, struct hearth_stats 
 /* ------------------------------------------------------------------------------------------ */
 /* Synchronisation                                                                            */
 
+int hearth_advise(const void *ptr, size_t len, unsigned advice)
+{
+    (void)ptr;
+    (void)len;
+    (void)advice;
+    return HEARTH_OK;
+}
+
 int hearth_barrier_all(void)
 {
     pthread_barrier_wait(&all);

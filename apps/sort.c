@@ -126,6 +126,12 @@ static void make_plan(const struct job *job, struct plan *plan)
     }
 }
 
+/* They are written from end to end: what is there need not be fetched, nor asked for by faults. */
+static void will_overwrite(uint64_t *keys, size_t n)
+{
+    app_check(hearth_advise(keys, n * sizeof(*keys), HEARTH_WILL_OVERWRITE), "hearth_advise");
+}
+
 /* One PE's part, between barriers. */
 static void sort_once(struct job *job, struct plan *plan)
 {
@@ -137,13 +143,16 @@ static void sort_once(struct job *job, struct plan *plan)
     sort_count(keys, own.end - own.first, job->counts[run->me]);
     app_barrier(run);
     make_plan(job, plan);
-    for (int pe = 0; pe < run->n; pe++)
+    for (int pe = 0; pe < run->n; pe++) {
         to[pe] = job->exchanged + plan->to_at[pe];
+        will_overwrite(to[pe], flow(job, plan, run->me, pe));
+    }
     sort_scatter(keys, own.end - own.first, plan->dest, to);
     app_barrier(run);
 
     const uint64_t *given = job->exchanged + plan->mine.first;
     uint64_t *sorted = job->keys + plan->mine.first; /* all have moved theirs */
+    will_overwrite(sorted, plan->mine.end - plan->mine.first);
     if (job->options->read) {
         uint64_t *next = sorted;
 
