@@ -167,9 +167,6 @@ int hearth_region_stats(const struct hearth_region *region, struct hearth_stats 
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------ */
-/* Synchronisation                                                                            */
-
 int hearth_advise(const void *ptr, size_t len, unsigned advice)
 {
     (void)ptr;
@@ -177,6 +174,9 @@ int hearth_advise(const void *ptr, size_t len, unsigned advice)
     (void)advice;
     return HEARTH_OK;
 }
+
+/* ------------------------------------------------------------------------------------------ */
+/* Synchronisation                                                                            */
 
 int hearth_barrier_all(void)
 {

@@ -80,7 +80,7 @@ struct plan {
     int dest[SORT_BUCKETS];
     struct app_items mine; /* of the sorted keys */
     size_t *from_at;       /* [pe]: where that PE's keys for this one begin */
-    size_t *to_at;         /* [pe]: where this PE's keys for that one begin */
+    size_t *to_at, *to_n;  /* [pe]: where this PE's keys for that one begin, and how many */
     size_t *from_n;        /* [pe]: how many keys that PE has for this one */
 };
 
@@ -113,8 +113,10 @@ static void make_plan(const struct job *job, struct plan *plan)
             int from = job->options->read ? outer : inner, to = job->options->read ? inner : outer;
             size_t n = flow(job, plan, from, to);
 
-            if (from == run->me)
+            if (from == run->me) {
                 plan->to_at[to] = at;
+                plan->to_n[to] = n;
+            }
             if (to == run->me) {
                 plan->from_at[from] = at;
                 plan->from_n[from] = n;
@@ -145,7 +147,7 @@ static void sort_once(struct job *job, struct plan *plan)
     make_plan(job, plan);
     for (int pe = 0; pe < run->n; pe++) {
         to[pe] = job->exchanged + plan->to_at[pe];
-        will_overwrite(to[pe], flow(job, plan, run->me, pe));
+        will_overwrite(to[pe], plan->to_n[pe]);
     }
     sort_scatter(keys, own.end - own.first, plan->dest, to);
     app_barrier(run);
@@ -188,8 +190,9 @@ static int sort(const void *given)
         run, options->read ? "sort_read" : "sort", &options->app,
         3 * options->n_keys * sizeof(uint64_t) + (size_t)hearth_n_pes() * sizeof(*job.counts), 4);
     job_init(&job, options);
-    size_t places[3][run->n];
-    struct plan plan = {.from_at = places[0], .to_at = places[1], .from_n = places[2]};
+    size_t places[4][run->n];
+    struct plan plan = {
+        .from_at = places[0], .from_n = places[1], .to_at = places[2], .to_n = places[3]};
     for (uint64_t round = 0; round < options->rounds; round++) {
         struct app_items mine = app_mine(run, options->n_keys, sizeof(uint64_t));
 

@@ -81,10 +81,8 @@ void hth_memory_free(struct hearth_region *region, const struct hth_block *block
     struct hth_coherence *coherence = &hth_job.coherence;
     uint64_t page_bytes = region->core.page_bytes, first_page = block->offset / page_bytes;
     uint64_t n_pages = (block->bytes - 1) / page_bytes + 1;
-    if (block->whole_pages) {
-        hth_coherence_pin(coherence, &region->core, first_page, n_pages);
-    }
     if (block->whole_pages) { /* nobody uses the block any more, and nothing is under way for it */
+        hth_coherence_pin(coherence, &region->core, first_page, n_pages);
         hth_settling_barrier();
         hth_coherence_forget(coherence, &region->core, first_page, n_pages);
     } else {

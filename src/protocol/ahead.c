@@ -234,12 +234,6 @@ struct hth_window hth_ahead_advised(uint64_t first_page, unsigned n)
 
 /* --- bundles --- */
 
-static void add(struct hth_bundle *bundle, uint64_t page, int home)
-{
-    bundle->pages[bundle->n] = page;
-    bundle->homes[bundle->n++] = home;
-}
-
 static bool is_missing(const struct hth_region *r, uint64_t page)
 {
     return hth_page_state(&r->pages[page]) == HTH_PAGE_INVALID;
@@ -293,7 +287,7 @@ void hth_ahead_collect(struct hth_coherence *c, struct hth_region *r,
         int64_t steps = window->stride > 0 ? i : n - 1 - i;
         uint64_t page = window->first + (uint64_t)(steps * window->stride);
         if (page == held && held != HTH_NO_PAGE) {
-            add(bundle, page, hth_page_home(c->port, r, page));
+            hth_bundle_add(bundle, page, hth_page_home(c->port, r, page));
             continue;
         }
         /* Unsigned: a page below 0 is far beyond the end. */
@@ -308,7 +302,7 @@ void hth_ahead_collect(struct hth_coherence *c, struct hth_region *r,
         /* Where it is, once it is known that it is not being moved. */
         int home = is_pinned(r, page) ? HTH_HOME_NONE : home_of(c, r, page);
         if (home >= 0 && home != c->my_pe && is_missing(r, page)) {
-            add(bundle, page, home);
+            hth_bundle_add(bundle, page, home);
         } else {
             hth_busy_done(c, r, page);
         }

@@ -19,12 +19,18 @@ struct hth_window {
     bool vouched;           /* the program says that all of it is allocated */
 };
 
-/* Pages to be fetched together: ascending, busy, INVALID, homed elsewhere. */
+/* Pages to be fetched together: ascending, busy, homed elsewhere; INVALID, or to be refreshed. */
 struct hth_bundle {
     unsigned n;
     uint64_t pages[HTH_TOGETHER];
     int homes[HTH_TOGETHER];
 };
+
+static inline void hth_bundle_add(struct hth_bundle *bundle, uint64_t page, int home)
+{
+    bundle->pages[bundle->n] = page;
+    bundle->homes[bundle->n++] = home;
+}
 
 #define HTH_NO_PAGE UINT64_MAX
 

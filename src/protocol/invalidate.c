@@ -273,20 +273,19 @@ static void let_go_of(struct hth_coherence *c, struct hth_region *r, struct hth_
  * have given their memory back. */
 static void drop_pinned(struct hth_coherence *c, struct hth_region *r, struct hth_bundle *bundle)
 {
-    unsigned kept = 0;
+    unsigned n = bundle->n;
     atomic_thread_fence(memory_order_seq_cst); /* pairs with set_pinned (coherence.c) */
     if (r->pinned_end == 0) {
         return;
     }
-    for (unsigned i = 0; i < bundle->n; i++) {
+    bundle->n = 0;
+    for (unsigned i = 0; i < n; i++) {
         if (hth_page_is_pinned(r, bundle->pages[i])) {
             drop_run(c, r, bundle->pages[i], 1);
         } else {
-            bundle->homes[kept] = bundle->homes[i];
-            bundle->pages[kept++] = bundle->pages[i];
+            hth_bundle_add(bundle, bundle->pages[i], bundle->homes[i]);
         }
     }
-    bundle->n = kept;
 }
 
 static void end_told(struct hth_coherence *c, struct hth_region *r, struct told *told)
@@ -307,8 +306,7 @@ static void end_told(struct hth_coherence *c, struct hth_region *r, struct told 
 static void refresh_later(struct hth_coherence *c, struct hth_region *r, struct told *told,
                           struct hth_bundle *bundle, uint64_t page)
 {
-    bundle->homes[bundle->n] = hth_page_home(c->port, r, page);
-    bundle->pages[bundle->n++] = page;
+    hth_bundle_add(bundle, page, hth_page_home(c->port, r, page));
     if (told->wanted.n + told->fresh.n == hth_batch(c, r)) {
         end_told(c, r, told);
     }
@@ -335,8 +333,8 @@ static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told
 static void told_in_vain(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
-    bool once = entry->registered == 1; /* that may be between two reads */
-    if (entry->registered && !once) {
+    /* Once may be between two reads. */
+    if (entry->registered > 1) {
         hth_wanted_no_more(entry);
     }
     int home = entry->registered ? hth_page_known_home(r, page) : HTH_HOME_NONE;

@@ -209,8 +209,7 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
     uint64_t bytes = 0;
     for (const struct hth_update_entry *e = (const struct hth_update_entry *)(head + 1);
          (const uint8_t *)e < end; e = hth_update_next(e)) {
-        hth_update_apply(c, r, e, NULL);
-        bytes += e->bytes;
+        bytes += hth_update_apply(c, r, e, NULL);
         hth_port_trace(c->port, r, e->page, HTH_EVENT_UPDATE, ~(int64_t)from);
     }
     hth_count(&r->counts.bytes_in, bytes);

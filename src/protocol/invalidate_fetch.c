@@ -56,6 +56,12 @@ static void get_all(struct hth_coherence *c, struct hth_region *r, const struct 
     }
 }
 
+static void count_fetched(struct hth_region *r, unsigned n)
+{
+    hth_count(&r->counts.pages_fetched, n);
+    hth_count(&r->counts.bytes_in, n * r->page_bytes);
+}
+
 static void fetch(struct hth_coherence *c, struct hth_region *r, const struct hth_bundle *bundle)
 {
     register_all(c, r, bundle);
@@ -66,15 +72,7 @@ static void fetch(struct hth_coherence *c, struct hth_region *r, const struct ht
         hth_page_set_state(c->port, r, bundle->pages[i], HTH_PAGE_CLEAN);
         hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
     }
-    hth_count(&r->counts.pages_fetched, bundle->n);
-    hth_count(&r->counts.bytes_in, bundle->n * r->page_bytes);
-}
-
-static void count_refreshes(struct hth_region *r, unsigned n)
-{
-    hth_count(&r->counts.pages_fetched, n);
-    hth_count(&r->counts.refreshes, n);
-    hth_count(&r->counts.bytes_in, n * r->page_bytes);
+    count_fetched(r, bundle->n);
 }
 
 void hth_invalidate_refresh_clean(struct hth_coherence *c, struct hth_region *r,
@@ -84,7 +82,8 @@ void hth_invalidate_refresh_clean(struct hth_coherence *c, struct hth_region *r,
     for (unsigned i = 0; i < bundle->n; i++) {
         hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
     }
-    count_refreshes(r, bundle->n);
+    count_fetched(r, bundle->n);
+    hth_count(&r->counts.refreshes, bundle->n);
 }
 
 void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
@@ -105,7 +104,8 @@ void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
         }
     }
     hth_port_free(c->port, fresh, bytes);
-    count_refreshes(r, bundle->n);
+    count_fetched(r, bundle->n);
+    hth_count(&r->counts.refreshes, bundle->n);
 }
 
 /* --- faults --- */

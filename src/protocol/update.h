@@ -133,9 +133,10 @@ void hth_update_send(struct hth_coherence *c, struct hth_region *r, int pe,
 void hth_unpublish(struct hth_coherence *c, struct hth_region *r, uint64_t page);
 /* The entry after this one. */
 const struct hth_update_entry *hth_update_next(const struct hth_update_entry *e);
-/* Write an entry's bytes into the page's frame, and into `second` unless NULL. */
-void hth_update_apply(struct hth_coherence *c, struct hth_region *r,
-                      const struct hth_update_entry *e, uint8_t *second);
+/* Write an entry's bytes into the page's frame, and into `second` unless NULL. Returns how many
+ * bytes came, for the caller to count: a sum for all entries of a message. */
+uint64_t hth_update_apply(struct hth_coherence *c, struct hth_region *r,
+                          const struct hth_update_entry *e, uint8_t *second);
 /* One acknowledgement less that the release under way waits for. */
 void hth_update_acknowledged(struct hth_coherence *c);
 

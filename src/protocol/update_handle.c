@@ -132,14 +132,15 @@ static void handle_data(struct hth_coherence *c, struct hth_region *r,
     hth_port_notify(c->port);
 }
 
-void hth_update_apply(struct hth_coherence *c, struct hth_region *r,
-                      const struct hth_update_entry *e, uint8_t *second)
+uint64_t hth_update_apply(struct hth_coherence *c, struct hth_region *r,
+                          const struct hth_update_entry *e, uint8_t *second)
 {
     uint32_t bytes = hth_slice_bytes(r, e->offset);
     if (hth_diff_apply((const uint8_t *)(e + 1), e->bytes, hth_frame(r, e->page) + e->offset,
                        second, bytes) == SIZE_MAX) {
         hth_port_die(c->port, r, e->page, "a malformed diff arrived");
     }
+    return e->bytes;
 }
 
 static void handle_update(struct hth_coherence *c, struct hth_region *r, int from,
@@ -152,10 +153,10 @@ static void handle_update(struct hth_coherence *c, struct hth_region *r, int fro
         hth_page_lock(c, r, e->page);
         switch (hth_page_state(p)) {
         case HTH_PAGE_CLEAN:
-            hth_update_apply(c, r, e, NULL);
+            bytes += hth_update_apply(c, r, e, NULL);
             break;
         case HTH_PAGE_DIRTY:
-            hth_update_apply(c, r, e, (uint8_t *)p->side + e->offset);
+            bytes += hth_update_apply(c, r, e, (uint8_t *)p->side + e->offset);
             break;
         case HTH_PAGE_INVALID: /* evicted: UNSUBSCRIBE is on its way */
             break;
@@ -166,7 +167,6 @@ static void handle_update(struct hth_coherence *c, struct hth_region *r, int fro
             hth_port_die(c->port, r, e->page, "an update arrived at the page's home");
         }
         hth_page_unlock(c, r, e->page);
-        bytes += e->bytes;
         hth_port_trace(c->port, r, e->page, HTH_EVENT_UPDATE, ~(int64_t)from);
     }
     hth_count(&r->counts.bytes_in, bytes);
@@ -217,7 +217,7 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
          (const uint8_t *)e < end; e = hth_update_next(e)) {
         hth_page_lock(c, r, e->page);
         struct hth_publication *publication = subscribed(c, r, from, e->page);
-        hth_update_apply(c, r, e, publication->image + e->offset);
+        bytes += hth_update_apply(c, r, e, publication->image + e->offset);
         for (uint64_t w = 0; w < c->scratch->words; w++) {
             for (uint64_t left = publication->copyset[w]; left != 0; left &= left - 1) {
                 int pe = (int)(w * 64 + (uint64_t)__builtin_ctzll(left));
@@ -233,7 +233,6 @@ static void handle_diff(struct hth_coherence *c, struct hth_region *r, int from,
             }
         }
         hth_page_unlock(c, r, e->page);
-        bytes += e->bytes;
     }
     hth_count(&r->counts.bytes_in, bytes);
     hth_count(&r->counts.updates, updates);

@@ -65,15 +65,21 @@ static void check_page(const unsigned char *bytes, size_t page, uint64_t round)
               bytes[page * n + other % n], value_of(page, round));
 }
 
-static unsigned char *filled(struct hearth_region *region, size_t n, uint64_t round)
+/* What is homed here. */
+static void fill_mine(unsigned char *bytes, size_t n, uint64_t round)
 {
-    unsigned char *bytes = hearth_region_malloc(region, n * ht_page_bytes());
-    HT_CHECK(bytes != NULL);
     for (size_t i = 0; i < n; i++) {
         if (hearth_home(bytes + i * ht_page_bytes()) == ht_pe()) {
             memset(bytes + i * ht_page_bytes(), value_of(i, round), ht_page_bytes());
         }
     }
+}
+
+static unsigned char *filled(struct hearth_region *region, size_t n, uint64_t round)
+{
+    unsigned char *bytes = hearth_region_malloc(region, n * ht_page_bytes());
+    HT_CHECK(bytes != NULL);
+    fill_mine(bytes, n, round);
     hearth_barrier_all();
     return bytes;
 }
@@ -285,21 +291,15 @@ static void ended(struct hearth_region *unused)
             HT_CHECKF(!has_memory(bytes + i * page), "time %d: page %zu", time, i);
         }
         hearth_barrier_all();
-        for (uint64_t epoch = 0; epoch <= EPOCHS; epoch++) {
-            for (size_t i = 0; i < PAGES; i++) {
-                if (hearth_home(bytes + i * page) == ht_pe()) {
-                    memset(bytes + i * page, value_of(i, epoch), page);
-                }
-            }
-            if (epoch == EPOCHS) { /* the end is told of it */
-                break;
-            }
+        for (uint64_t epoch = 0; epoch < EPOCHS; epoch++) {
+            fill_mine(bytes, PAGES, epoch);
             hearth_barrier_all();
             for (size_t i = 0; i < PAGES; i++) {
                 check_page(bytes, i, epoch);
             }
             hearth_barrier_all();
         }
+        fill_mine(bytes, PAGES, EPOCHS); /* the end is told of it */
         HT_EQUAL(hearth_region_destroy(region), HEARTH_OK);
     }
 }

@@ -191,26 +191,37 @@ static void crowd_thread(void *arg, int index)
     }
 }
 
-static void test_threads(struct hearth_region *region)
+/* A page, and a lock for each thread. False: the test ends. */
+static bool gather(struct hearth_region *region, struct crowd *crowd)
 {
-    struct crowd crowd = {.wrong = 0};
-
-    if (!ht_threads_allowed())
-        return ht_skip("MPI allows one thread only");
+    if (!ht_threads_allowed()) {
+        ht_skip("MPI allows one thread only");
+        return false;
+    }
     unsigned char *p = get(region, 2 * ht_page_bytes());
     struct hearth_lock *locks = (struct hearth_lock *)(void *)(p + ht_page_bytes());
     if (p == NULL)
-        return;
+        return false;
     for (int i = 0; i < 3 && ht_pe() == 0; i++)
         HT_EQUAL(hearth_lock_init(&locks[i]), HEARTH_OK);
     hearth_barrier_all();
-    memcpy(crowd.locks, locks, sizeof crowd.locks);
-    crowd.page = p;
+    memcpy(crowd->locks, locks, sizeof crowd->locks);
+    crowd->page = p;
+    crowd->wrong = 0;
+    return true;
+}
+
+static void test_threads(struct hearth_region *region)
+{
+    struct crowd crowd;
+
+    if (!gather(region, &crowd))
+        return;
     ht_threads(3, crowd_thread, &crowd);
     hearth_barrier_all();
     HT_EQUAL(crowd.wrong, 0);
     for (int i = 0; i < 9; i++)
-        HT_EQUAL(p[1 + i], (unsigned char)(60 * ht_n_pes()));
+        HT_EQUAL(crowd.page[1 + i], (unsigned char)(60 * ht_n_pes()));
     hearth_barrier_all();
 }
 
@@ -343,19 +354,10 @@ static void reading_thread(void *arg, int index)
 
 static void test_wanted_threads(struct hearth_region *region)
 {
-    struct crowd crowd = {.wrong = 0};
+    struct crowd crowd;
 
-    if (!ht_threads_allowed())
-        return ht_skip("MPI allows one thread only");
-    unsigned char *p = get(region, 2 * ht_page_bytes());
-    struct hearth_lock *locks = (struct hearth_lock *)(void *)(p + ht_page_bytes());
-    if (p == NULL)
+    if (!gather(region, &crowd))
         return;
-    for (int i = 0; i < 3 && ht_pe() == 0; i++)
-        HT_EQUAL(hearth_lock_init(&locks[i]), HEARTH_OK);
-    hearth_barrier_all();
-    memcpy(crowd.locks, locks, sizeof crowd.locks);
-    crowd.page = p;
     bool refreshes = ht_n_pes() > 1 && ht_attr()->consistency == HEARTH_RELEASE &&
                      ht_attr()->protocol == HEARTH_WRITE_INVALIDATE;
     int round = 0;
@@ -367,7 +369,7 @@ static void test_wanted_threads(struct hearth_region *region)
     HT_EQUAL(crowd.wrong, 0);
     HT_CHECKF(round < 50, "no copy was refreshed");
     for (int i = 0; i < 3; i++)
-        HT_EQUAL(((uint64_t *)(void *)p)[2 * i + 1], 600 * round);
+        HT_EQUAL(((uint64_t *)(void *)crowd.page)[2 * i + 1], 600 * round);
     hearth_barrier_all();
 }
 

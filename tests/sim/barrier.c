@@ -209,7 +209,7 @@ void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
         barrier->passed[pe] = barrier->passed[pe] || last;
     }
     if (!last && what->yes && what->disturbed) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* or before the first barrier */
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* all pages are pinned */
         disturb(actor, what->region);
         fence_meanwhile(actor);
         disturb(actor, what->region);

@@ -114,14 +114,31 @@ static void acquire_nothing(struct sim_script *script, const struct sim_point *a
     sim_script_acquire(script, 1);
 }
 
-static void acquire_told(struct sim_script *script, const struct sim_point *at)
+/* The home writes them, and tells PE 1, which waits for it; measured is that. */
+static void measure_told(struct sim_script *script, const struct sim_point *at)
 {
-    share(script, at, 1);
     sim_script_order(script, 1, 0, false);
     sim_script_touch(script, 0, 0, at->pages, true);
     sim_script_signal(script, 0);
     sim_script_measure(script, 1);
     sim_script_wait(script, 1);
+}
+
+/* The same several times before, PE 1 reading them again each time or not. */
+static void tell(struct sim_script *script, const struct sim_point *at, int times, bool read)
+{
+    for (int told = 0; told < times; told++) {
+        sim_script_order(script, 1, 0, false);
+        sim_script_touch(script, 0, 0, at->pages, true);
+        sim_script_order(script, 0, 1, true);
+        sim_script_touch(script, 1, 0, read ? at->pages : 0, false);
+    }
+}
+
+static void acquire_told(struct sim_script *script, const struct sim_point *at)
+{
+    share(script, at, 1);
+    measure_told(script, at);
 }
 
 /* Told so often in vain that it leaves the copyset (struct hth_tuning, as shipped). */
@@ -130,33 +147,15 @@ enum { VAIN_NOTICES = 3 };
 static void acquire_told_in_vain(struct sim_script *script, const struct sim_point *at)
 {
     share(script, at, 1);
-    sim_script_order(script, 1, 0, false);
-    for (int told = 0; told < VAIN_NOTICES; told++) {
-        sim_script_touch(script, 0, 0, at->pages, true);
-        sim_script_order(script, 0, 1, true);
-        sim_script_order(script, 1, 0, false);
-    }
-    sim_script_touch(script, 0, 0, at->pages, true);
-    sim_script_signal(script, 0);
-    sim_script_measure(script, 1);
-    sim_script_wait(script, 1);
+    tell(script, at, VAIN_NOTICES, false);
+    measure_told(script, at);
 }
 
-/* Read again after each of several notices, and told of once more. */
 static void acquire_wanted(struct sim_script *script, const struct sim_point *at)
 {
     share(script, at, 1);
-    for (int told = 0; told < 3; told++) {
-        sim_script_order(script, 1, 0, false);
-        sim_script_touch(script, 0, 0, at->pages, true);
-        sim_script_order(script, 0, 1, true);
-        sim_script_touch(script, 1, 0, at->pages, false);
-    }
-    sim_script_order(script, 1, 0, false);
-    sim_script_touch(script, 0, 0, at->pages, true);
-    sim_script_signal(script, 0);
-    sim_script_measure(script, 1);
-    sim_script_wait(script, 1);
+    tell(script, at, 3, true);
+    measure_told(script, at);
 }
 
 /* --- a whole barrier --- */
