@@ -21,6 +21,7 @@ struct hth_heap {
     struct hth_range pages;  /* in bytes, whole pages: neither large block nor arena */
     struct hth_range arena;  /* what is free in it */
     struct hth_table blocks; /* the live ones, by offset */
+    uint32_t gap_pages;      /* before the next large block */
 };
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
@@ -36,6 +37,7 @@ int hth_heap_create(struct hth_heap **heap_out, const struct hth_heap_config *co
         return HEARTH_ENOMEM;
     heap->config = *config;
     heap->homes = homes;
+    heap->gap_pages = config->first_gap_pages;
     heap->large_bytes = config->page_bytes;
     if (config->deal != HTH_DEAL_FIXED)
         heap->large_bytes *= (uint64_t)config->n_pes;
@@ -59,12 +61,13 @@ void hth_heap_destroy(struct hth_heap *heap)
     free(heap);
 }
 
-/* Take a run of pages and make it an extent. */
-static int take_extent(struct hth_heap *heap, uint64_t bytes, enum hth_deal deal,
+/* Take a run of pages, `gap` bytes from what lies before it if there is room, and make it an
+ * extent. */
+static int take_extent(struct hth_heap *heap, uint64_t bytes, uint64_t gap, enum hth_deal deal,
                        uint64_t *offset_out)
 {
     uint64_t page_bytes = heap->config.page_bytes, offset;
-    if (hth_range_take(&heap->pages, bytes, page_bytes, &offset) != 0)
+    if (hth_range_take_apart(&heap->pages, bytes, page_bytes, gap, &offset) != 0)
         return HEARTH_ENOMEM;
     struct hth_extent extent = {offset / page_bytes, bytes / page_bytes, deal,
                                 heap->config.fixed_pe};
@@ -92,9 +95,9 @@ static int grow_arena(struct hth_heap *heap, uint64_t bytes)
     uint64_t offset;
     if (want < need)
         want = need;
-    if (take_extent(heap, want, deal, &offset) != 0) {
+    if (take_extent(heap, want, 0, deal, &offset) != 0) {
         want = need;
-        if (take_extent(heap, want, deal, &offset) != 0)
+        if (take_extent(heap, want, 0, deal, &offset) != 0)
             return HEARTH_ENOMEM;
     }
     if (hth_range_give(&heap->arena, offset, want) != 0) {
@@ -102,6 +105,16 @@ static int grow_arena(struct hth_heap *heap, uint64_t bytes)
         return HEARTH_ENOMEM;
     }
     return 0;
+}
+
+static int take_large(struct hth_heap *heap, uint64_t bytes, uint64_t *offset_out)
+{
+    uint64_t gap = hth_range_gap(bytes, heap->config.page_bytes, heap->gap_pages);
+    int err = take_extent(heap, round_up(bytes, heap->config.page_bytes), gap, heap->config.deal,
+                          offset_out);
+    if (err == 0)
+        heap->gap_pages = HTH_GAP_PAGES;
+    return err;
 }
 
 static int take_packed(struct hth_heap *heap, uint64_t bytes, uint64_t *offset_out)
@@ -126,15 +139,11 @@ int hth_heap_alloc(struct hth_heap *heap, uint64_t bytes, struct hth_block *bloc
 {
     uint64_t page_bytes = heap->config.page_bytes, offset;
     bool large = bytes >= heap->large_bytes;
-    int err;
     if (bytes == 0)
         return HEARTH_EINVAL;
     if (bytes > heap->homes->collective_pages * page_bytes)
         return HEARTH_ENOMEM;
-    if (large)
-        err = take_extent(heap, round_up(bytes, page_bytes), heap->config.deal, &offset);
-    else
-        err = take_packed(heap, bytes, &offset);
+    int err = large ? take_large(heap, bytes, &offset) : take_packed(heap, bytes, &offset);
     if (err != 0)
         return err;
     struct hth_table_entry entry = {offset, bytes, NULL};

@@ -64,16 +64,31 @@ static uint64_t skip_to_align(uint64_t offset, uint64_t align)
     return -offset & (align - 1);
 }
 
-int hth_range_take(struct hth_range *range, uint64_t bytes, uint64_t align, uint64_t *offset_out)
+/* The first interval with `bytes` in it from `skip_out` bytes after its start, which is `gap` or up
+ * to `align` more. n if there is none. */
+static uint64_t find_fit(const struct hth_range *range, uint64_t bytes, uint64_t align,
+                         uint64_t gap, uint64_t *skip_out)
 {
-    uint64_t i = 0, skip = 0;
+    uint64_t i = 0;
+    for (; i < range->n; i++) {
+        uint64_t skip = gap + skip_to_align(range->list[i].offset + gap, align);
+        if (skip <= range->list[i].bytes && bytes <= range->list[i].bytes - skip) {
+            *skip_out = skip;
+            break;
+        }
+    }
+    return i;
+}
+
+int hth_range_take_apart(struct hth_range *range, uint64_t bytes, uint64_t align, uint64_t gap,
+                         uint64_t *offset_out)
+{
+    uint64_t skip = 0;
     if (bytes == 0)
         return HEARTH_EINVAL;
-    for (; i < range->n; i++) {
-        skip = skip_to_align(range->list[i].offset, align);
-        if (skip <= range->list[i].bytes && bytes <= range->list[i].bytes - skip)
-            break;
-    }
+    uint64_t i = find_fit(range, bytes, align, gap, &skip);
+    if (i == range->n && gap != 0)
+        i = find_fit(range, bytes, align, 0, &skip);
     if (i == range->n || reserve(range) != 0)
         return HEARTH_ENOMEM;
 
@@ -90,6 +105,18 @@ int hth_range_take(struct hth_range *range, uint64_t bytes, uint64_t align, uint
     }
     *offset_out = offset;
     return 0;
+}
+
+int hth_range_take(struct hth_range *range, uint64_t bytes, uint64_t align, uint64_t *offset_out)
+{
+    return hth_range_take_apart(range, bytes, align, 0, offset_out);
+}
+
+uint64_t hth_range_gap(uint64_t bytes, uint64_t page_bytes, uint32_t pages)
+{
+    enum { SMALL_PAGE = 4096, LEAST_BLOCKS = 32 };
+    uint64_t gap = ((uint64_t)pages * SMALL_PAGE + page_bytes - 1) / page_bytes * page_bytes;
+    return bytes / LEAST_BLOCKS < gap ? 0 : gap;
 }
 
 /* The index of the first interval that begins after offset. */

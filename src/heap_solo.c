@@ -9,7 +9,7 @@
  *
  * What is handed out for the first time is known to be zero. For that, `fresh` says from where on
  * the share was never touched, and a slab in a fresh chunk from which slot on. Holes that page
- * alignment left behind count as used: safe, if not exact. */
+ * alignment or a gap left behind count as used: safe, if not exact. */
 #include "heap.h"
 
 #include <stdlib.h>
@@ -86,7 +86,8 @@ static int take_span(struct hth_solo *solo, uint64_t bytes, uint64_t unit, struc
                      uint64_t *offset_out, bool *used_out)
 {
     uint64_t span_bytes = round_up(bytes, unit), offset;
-    if (hth_range_take(&solo->chunks, span_bytes, unit, &offset) != 0)
+    uint64_t gap = hth_range_gap(bytes, solo->page_bytes, HTH_GAP_PAGES);
+    if (hth_range_take_apart(&solo->chunks, span_bytes, unit, gap, &offset) != 0)
         return HEARTH_ENOMEM;
     struct hth_table_entry entry = {offset, bytes, slab};
     if (hth_table_put(&solo->spans, &entry) != 0) {

@@ -20,8 +20,9 @@
 #define GUARD_PAGES 16
 
 /* The arena of small allocations grows by max(16, n_pes) pages and large ones are rounded up to
- * pages: with this many pages more, what a region was asked for fits. */
-#define SLACK_PAGES    32
+ * pages, and kept apart: with this many pages more, what a region was asked for fits, and a few
+ * gaps. */
+#define SLACK_PAGES    64
 #define SOLO_PAGES_MIN 64 /* slabs of each size class need some room */
 
 struct hth_job hth_job;
@@ -181,9 +182,10 @@ static bool make_cache_tables(struct hearth_region *region)
 static int make_tables(struct hearth_region *region)
 {
     struct hth_region *core = &region->core;
+    enum { COLOURS = 5, COLOUR_PAGES = 12 }; /* among gaps of 9 pages: rarely less than 3 apart */
     struct hth_heap_config config = {core->page_bytes, core->n_pes,
                                      deal_of(region->attr.placement, core->n_pes),
-                                     region->attr.home_pe};
+                                     region->attr.home_pe, core->id % COLOURS * COLOUR_PAGES};
     core->pages = hth_vm_sparse(core->n_pages * sizeof *core->pages);
     if (core->pages == NULL || !make_cache_tables(region) ||
         hth_heap_create(&region->heap, &config, &region->homes) != HEARTH_OK ||

@@ -43,6 +43,22 @@ static bool fits_somewhere(const struct hth_model *m, uint64_t bytes, uint64_t a
     return false;
 }
 
+/* As hth_range_take_apart: in the first free run with room after the gap, else as without one. */
+static bool fits_apart(const struct hth_model *m, uint64_t bytes, uint64_t align, uint64_t gap,
+                       uint64_t *offset_out)
+{
+    for (uint64_t first = 0; gap != 0 && first < m->bytes; first++) {
+        uint64_t offset = (first + gap + align - 1) & ~(align - 1);
+        if (m->taken[first] || (first > 0 && !m->taken[first - 1]) || offset + bytes > m->bytes)
+            continue;
+        if (hth_model_none_set(m->taken, first, offset + bytes - first)) {
+            *offset_out = offset;
+            return true;
+        }
+    }
+    return fits_somewhere(m, bytes, align, offset_out);
+}
+
 static void test_range(void)
 {
     struct hth_rng rng = hth_rng_of(40);
@@ -54,8 +70,10 @@ static void test_range(void)
         uint64_t offset, want = 0, align = (uint64_t)1 << hth_rng_below(&rng, 8);
         uint64_t bytes = 1 + hth_rng_below(&rng, 100);
         if (hth_rng_below(&rng, 9) < 5) {
-            bool fits = fits_somewhere(m, bytes, align, &want);
-            int err = hth_range_take(&range, bytes, align, &offset);
+            uint64_t gap = hth_rng_below(&rng, 2) * hth_rng_below(&rng, 50);
+            bool fits = fits_apart(m, bytes, align, gap, &want);
+            int err = gap != 0 ? hth_range_take_apart(&range, bytes, align, gap, &offset)
+                               : hth_range_take(&range, bytes, align, &offset);
             HTH_EXPECT(ok, err == (fits ? 0 : HEARTH_ENOMEM));
             HTH_EXPECT(ok, err != 0 || offset == want);
             for (uint64_t i = offset; err == 0 && i < offset + bytes; i++)
@@ -86,7 +104,7 @@ struct collective {
 
 static void collective_make(struct collective *c, enum hth_deal deal, int n_pes, uint64_t pages)
 {
-    c->config = (struct hth_heap_config){4096, n_pes, deal, n_pes - 1};
+    c->config = (struct hth_heap_config){4096, n_pes, deal, n_pes - 1, 5};
     CU_ASSERT_EQUAL_FATAL(hth_homes_init(&c->homes, n_pes, pages, 0), 0);
     CU_ASSERT_EQUAL_FATAL(hth_heap_create(&c->heap, &c->config, &c->homes), 0);
 }
@@ -168,8 +186,11 @@ static bool collective_run(enum hth_deal deal, int n_pes, uint64_t pages, struct
     HTH_EXPECT(ok, hth_heap_alloc(c.heap, 0, &block) == HEARTH_EINVAL);
     for (int round = 0; round < 2500 && ok; round++) {
         bool filling = round / 300 % 2 == 0;
+        uint64_t bytes = hth_rng_below(rng, 40) == 0
+                             ? 1 + hth_rng_below(rng, pages * 4096)
+                             : hth_model_random_bytes(rng, 4096 * (uint64_t)n_pes);
         if (hth_rng_below(rng, 10) < (filling ? 8u : 3u) && m->n < HTH_MODEL_BLOCKS_MAX)
-            ok = collective_alloc(&c, m, hth_model_random_bytes(rng, 4096 * (uint64_t)n_pes));
+            ok = collective_alloc(&c, m, bytes);
         else if (m->n > 0)
             ok = collective_free_block(&c, m, hth_rng_below(rng, m->n));
         uint64_t any = hth_rng_below(rng, pages * 4096);
@@ -193,6 +214,7 @@ static void test_collective(void)
     for (int n_pes = 1; n_pes <= 5 && ok; n_pes += 2) {
         for (int deal = 0; deal < 3 && ok; deal++) {
             ok = collective_run((enum hth_deal)deal, n_pes, 100, &rng) &&
+                 collective_run((enum hth_deal)deal, n_pes, 800, &rng) &&
                  collective_run((enum hth_deal)deal, n_pes, 7, &rng);
         }
     }
@@ -240,6 +262,37 @@ static void test_collective_extents(void)
     hth_heap_destroy(NULL);
 }
 
+/* Large blocks keep apart by what makes their distance no power of two. */
+static void test_collective_gaps(void)
+{
+    enum { N = 1024, GAP = HTH_GAP_PAGES };
+    struct collective c;
+    struct hth_block a, b, again, rest;
+    collective_make(&c, HTH_DEAL_BLOCK, 2, 3 * N);
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, N * 4096, &a), 0);
+    CU_ASSERT_EQUAL(a.offset, 5 * 4096); /* as first_gap_pages says */
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, N * 4096, &b), 0);
+    CU_ASSERT_EQUAL(b.offset, (5 + N + GAP) * 4096);
+    CU_ASSERT_EQUAL(hth_heap_free(c.heap, b.offset), 0);
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, N * 4096, &again), 0);
+    CU_ASSERT_EQUAL(again.offset, b.offset);
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, 4 * 4096, &rest), 0); /* a gap is no loss */
+    CU_ASSERT_EQUAL(rest.offset, 0);
+    uint64_t room = hth_heap_room(c.heap);
+    CU_ASSERT_EQUAL(room, (N - 5 - GAP) * 4096);
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, room, &rest),
+                    0); /* none where there is no room for it */
+    CU_ASSERT_EQUAL(rest.offset, again.offset + N * 4096);
+    collective_free(&c);
+
+    CU_ASSERT_EQUAL(hth_range_gap(GAP * 4096 * 32, 4096, GAP), GAP * 4096);
+    CU_ASSERT_EQUAL(hth_range_gap(GAP * 4096 * 32 - 1, 4096, GAP), 0);
+    CU_ASSERT_EQUAL(hth_range_gap(64 << 20, 65536, GAP), 65536);
+    CU_ASSERT_EQUAL(hth_range_gap(64 << 20, 2 << 20, GAP), 2 << 20);
+    CU_ASSERT_EQUAL(hth_range_gap((64 << 20) - 1, 2 << 20, GAP), 0);
+    CU_ASSERT_EQUAL(hth_range_gap(64 << 20, 4096, 0), 0);
+}
+
 static void test_collective_deterministic(void)
 {
     struct hth_rng rng = hth_rng_of(42);
@@ -279,6 +332,7 @@ void hth_suite_heap(void)
         {"range: random takes and gives", test_range},
         {"collective: random blocks", test_collective},
         {"collective: extents", test_collective_extents},
+        {"collective: gaps between large blocks", test_collective_gaps},
         {"collective: same calls, same answers", test_collective_deterministic},
     };
     hth_unit_register("heap", tests, sizeof tests / sizeof tests[0]);

@@ -142,6 +142,26 @@ static void test_exhaustion(void)
     }
 }
 
+/* Large blocks keep apart; what lies between is handed out when there is nothing else. */
+static void test_gaps(void)
+{
+    enum { N = 1024, GAP = HTH_GAP_PAGES };
+    struct hth_solo *solo;
+    uint64_t a, b, c;
+    bool used;
+    CU_ASSERT_EQUAL_FATAL(hth_solo_create(&solo, 0, (2 * N + 2 * GAP) * 4096, 4096), 0);
+    CU_ASSERT_EQUAL(hth_solo_alloc(solo, N * 4096, &a, &used), 0);
+    CU_ASSERT_EQUAL(a, GAP * 4096);
+    CU_ASSERT_EQUAL(hth_solo_alloc(solo, N * 4096, &b, &used), 0);
+    CU_ASSERT_EQUAL(b, (N + 2 * GAP) * 4096);
+    CU_ASSERT_FALSE(used);
+    CU_ASSERT_EQUAL(hth_solo_alloc(solo, GAP * 4096, &c, &used), 0);
+    CU_ASSERT_EQUAL(c, 0);
+    CU_ASSERT_TRUE(used);
+    CU_ASSERT_EQUAL(hth_solo_room(solo), GAP * 4096);
+    hth_solo_destroy(solo);
+}
+
 static void test_bad_arguments(void)
 {
     struct hth_solo *solo;
@@ -226,6 +246,7 @@ void hth_suite_heap_solo(void)
         {"random blocks", test_random},
         {"a share that is never reused is fresh", test_bump_is_fresh},
         {"exhaustion and recovery", test_exhaustion},
+        {"gaps between large blocks", test_gaps},
         {"bad arguments", test_bad_arguments},
         {"600,000 tree nodes", test_many_nodes},
         {"same calls, same answers", test_deterministic},
