@@ -31,8 +31,9 @@ int hth_range_take_apart(struct hth_range *range, uint64_t bytes, uint64_t align
  * sets of the caches, and the first-level cache's guesses of AMD's processors (which hash address
  * bits 12 to 27), so that stencils over two fields of 2^n bytes ran 1.2 times as long. */
 uint64_t hth_range_gap(uint64_t bytes, uint64_t page_bytes, uint32_t pages);
-#define HTH_GAP_PAGES                                                                              \
-    9 /* odd: k blocks on is no power of two either; further than a row of pages */
+/* Odd, so that k blocks on is no power of two either; with 1, 2, and 8 to 10 the rows of a stencil
+ * next to each other still met. */
+enum { HTH_GAP_PAGES = 13 };
 /* Give back what was taken (any part of it). 0, or HEARTH_ENOMEM (list could not grow: leaked). */
 int hth_range_give(struct hth_range *range, uint64_t offset, uint64_t bytes);
 uint64_t hth_range_largest(const struct hth_range *range); /* the largest free interval, bytes */

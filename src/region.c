@@ -22,7 +22,7 @@
 /* The arena of small allocations grows by max(16, n_pes) pages and large ones are rounded up to
  * pages, and kept apart: with this many pages more, what a region was asked for fits, and a few
  * gaps. */
-#define SLACK_PAGES    64
+#define SLACK_PAGES    96
 #define SOLO_PAGES_MIN 64 /* slabs of each size class need some room */
 
 struct hth_job hth_job;
@@ -182,7 +182,7 @@ static bool make_cache_tables(struct hearth_region *region)
 static int make_tables(struct hearth_region *region)
 {
     struct hth_region *core = &region->core;
-    enum { COLOURS = 5, COLOUR_PAGES = 12 }; /* among gaps of 9 pages: rarely less than 3 apart */
+    enum { COLOURS = 4, COLOUR_PAGES = 19 }; /* among gaps of 13: rarely less than 6 apart */
     struct hth_heap_config config = {core->page_bytes, core->n_pes,
                                      deal_of(region->attr.placement, core->n_pes),
                                      region->attr.home_pe, core->id % COLOURS * COLOUR_PAGES};
