@@ -182,6 +182,17 @@ struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r
     return window;
 }
 
+struct hth_window hth_ahead_missed_in_run(struct hth_coherence *c, struct hth_region *r,
+                                          uint64_t page, const struct hth_span *ahead)
+{
+    struct hth_window window = hth_ahead_missed(c, r, page);
+    if (window.n == 1 && ahead->n > 0) {
+        window.stride = ahead->upwards ? 1 : -1;
+        window.n = 1 + ahead->n;
+    }
+    return window;
+}
+
 static struct hth_stream *stream_from(struct hth_region *r, uint64_t start)
 {
     for (struct hth_stream *s = r->ahead.streams; s < r->ahead.streams + HTH_STREAMS; s++) {

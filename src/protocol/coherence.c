@@ -14,6 +14,7 @@ const struct hth_tuning hth_tuning_shipped = {.batch = 512,
                                               .wanted_after = 3,
                                               .probe_after = 4,
                                               .vain_notices = 3,
+                                              .write_ahead = 64,
                                               .pack_runs = 32,
                                               .pack_page_runs = 3};
 

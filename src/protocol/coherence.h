@@ -33,6 +33,8 @@ struct hth_tuning {
     unsigned probe_after;     /* refreshed so often, it is dropped to see whether it still is */
     unsigned vain_notices;    /* up to 6. Leave a copyset when told so often without touching the
                                  page */
+    unsigned write_ahead;     /* pages that a write fault makes writable beside its own, at most
+                                 (less than 2: none) */
     unsigned pack_runs;       /* write-invalidate: a home gets diffs of so many runs as messages */
     unsigned pack_page_runs;  /* and then all pages with at least so many */
 };

@@ -8,6 +8,7 @@
 #include "protocol/diff.h"
 #include "protocol/heat.h"
 #include "protocol/scratch.h"
+#include "protocol/write_ahead.h"
 
 /* --- fetching --- */
 
@@ -112,38 +113,33 @@ void hth_invalidate_refresh(struct hth_coherence *c, struct hth_region *r,
 
 static void fault_at_home(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
-    enum hth_view view = HTH_VIEW_WRITE; /* EXCLUSIVE, WRITTEN */
-    if (hth_page_state(&r->pages[page]) == HTH_PAGE_TRACKED) {
-        if (write) {
-            hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-            hth_dirty_add(c->port, r, page);
-            hth_count(&r->counts.write_faults, 1);
-        } else {
-            view = HTH_VIEW_READ;
-        }
+    if (hth_page_state(&r->pages[page]) != HTH_PAGE_TRACKED) { /* EXCLUSIVE, WRITTEN */
+        hth_port_protect(c->port, r, page, 1, HTH_VIEW_WRITE);
+        return;
     }
-    hth_port_protect(c->port, r, page, 1, view);
-}
-
-/* A clean page, busy: from here on it may be written, once its view says so. */
-static void make_dirty(struct hth_coherence *c, struct hth_region *r, uint64_t page)
-{
-    struct hth_page *entry = &r->pages[page];
-    entry->side = hth_port_alloc(c->port, r->page_bytes);
-    memcpy(entry->side, hth_frame(r, page), r->page_bytes);
-    hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
+    if (!write) {
+        hth_port_protect(c->port, r, page, 1, HTH_VIEW_READ);
+        return;
+    }
+    struct hth_span ahead = hth_write_ahead(c, r, page);
+    hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
     hth_dirty_add(c->port, r, page);
+    hth_port_protect(c->port, r, page, 1, HTH_VIEW_WRITE);
+    hth_count(&r->counts.write_faults, 1);
+    hth_make_writable(c, r, ahead.first, ahead.n, true);
 }
 
-/* The page, unless it is here, and what is expected to be asked for next. */
-static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
+/* The page, unless it is here, and what is expected to be asked for next. Of that, what is to be
+ * written, too. */
+static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write,
+                  const struct hth_span *ahead)
 {
     struct hth_page *entry = &r->pages[page];
     struct hth_window window;
     struct hth_bundle bundle;
     uint64_t held = HTH_NO_PAGE;
     if (hth_page_state(entry) == HTH_PAGE_INVALID) {
-        window = hth_ahead_missed(c, r, page);
+        window = hth_ahead_missed_in_run(c, r, page, ahead);
         held = page;
     } else if (entry->marker != HTH_MARKER_NONE) {
         window = hth_ahead_reached(c, r, page);
@@ -156,8 +152,8 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
         for (unsigned i = 0; i < bundle.n; i++) { /* as if each had been missed */
             uint64_t other = bundle.pages[i];
             if (other != held && other != hth_ahead_marker(&window, held, &bundle) &&
-                hth_heat_is_hot(c, &r->pages[other])) {
-                make_dirty(c, r, other);
+                (hth_heat_is_hot(c, &r->pages[other]) || hth_span_has(ahead, other))) {
+                hth_make_dirty(c, r, other);
             }
         }
         hth_ahead_place(c, r, &window, held, !write, &bundle);
@@ -176,15 +172,20 @@ static void fault_on_copy(struct hth_coherence *c, struct hth_region *r, uint64_
     /* A page that migrates is written soon after its miss. */
     bool coming = missing || entry->marker != HTH_MARKER_NONE;
     bool writable = write || (coming && hth_heat_is_hot(c, entry));
-    bring(c, r, page, writable);
+    struct hth_span ahead = {page, 0, true};
+    if (write) {
+        ahead = hth_write_ahead(c, r, page);
+    }
+    bring(c, r, page, writable, &ahead);
     if (writable && hth_page_state(entry) == HTH_PAGE_CLEAN) {
-        make_dirty(c, r, page);
+        hth_make_dirty(c, r, page);
     }
     if (missing && !writable) {
         return; /* its view was set along with those of the pages fetched with it */
     }
     bool dirty = hth_page_state(entry) == HTH_PAGE_DIRTY;
     hth_port_protect(c->port, r, page, 1, dirty ? HTH_VIEW_WRITE : HTH_VIEW_READ);
+    hth_make_writable(c, r, ahead.first, ahead.n, true);
 }
 
 void hth_invalidate_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
@@ -226,37 +227,6 @@ static void overwrite(struct hth_coherence *c, struct hth_region *r, uint64_t fi
     }
 }
 
-/* Pages that are here: twins, and view write. */
-static void make_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first, unsigned n)
-{
-    uint64_t pages[HTH_TOGETHER];
-    unsigned made = 0;
-    for (uint64_t page = first; page < first + n; page++) {
-        struct hth_page *entry = &r->pages[page];
-        enum hth_page_state state = hth_page_state(entry);
-        if ((state != HTH_PAGE_CLEAN && state != HTH_PAGE_TRACKED) ||
-            !hth_port_trylock(c->port, &entry->busy)) {
-            continue;
-        }
-        state = hth_page_state(entry);
-        if (state == HTH_PAGE_CLEAN) {
-            entry->marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
-            make_dirty(c, r, page);
-        } else if (state == HTH_PAGE_TRACKED) {
-            hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-            hth_dirty_add(c->port, r, page);
-        } else {
-            hth_busy_done(c, r, page);
-            continue;
-        }
-        pages[made++] = page;
-    }
-    hth_protect_runs(c->port, r, pages, made, HTH_VIEW_WRITE);
-    for (unsigned i = 0; i < made; i++) {
-        hth_busy_done(c, r, pages[i]);
-    }
-}
-
 void hth_invalidate_advise(struct hth_coherence *c, struct hth_region *r, uint64_t first_page,
                            unsigned n, enum hth_advice advice)
 {
@@ -272,6 +242,6 @@ void hth_invalidate_advise(struct hth_coherence *c, struct hth_region *r, uint64
         }
     }
     if (advice != HTH_ADVICE_READ) {
-        make_writable(c, r, first_page, n);
+        hth_make_writable(c, r, first_page, n, false);
     }
 }

@@ -25,6 +25,7 @@
 #include "protocol/heat.h"
 #include "protocol/scratch.h"
 #include "protocol/update.h"
+#include "protocol/write_ahead.h"
 
 /* --- faults --- */
 
@@ -77,10 +78,7 @@ static bool map(struct hth_coherence *c, struct hth_region *r, uint64_t page, bo
         hth_dirty_add(c->port, r, page);
         made = true;
     } else if (write && state == HTH_PAGE_CLEAN) {
-        p->side = hth_port_alloc(c->port, r->page_bytes);
-        memcpy(p->side, hth_frame(r, page), r->page_bytes);
-        hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
-        hth_dirty_add(c->port, r, page);
+        hth_make_dirty(c, r, page);
         made = true;
     }
     state = hth_page_state(p);
@@ -94,7 +92,8 @@ static bool map(struct hth_coherence *c, struct hth_region *r, uint64_t page, bo
 
 /* The page, unless it is here, and what is expected to be asked for next. Busy held: no state of
  * these pages changes meanwhile but by DATA, so their views need no page lock. */
-static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
+static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write,
+                  const struct hth_span *ahead)
 {
     struct hth_page *p = &r->pages[page];
     struct hth_window window;
@@ -102,7 +101,7 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
     uint64_t held = HTH_NO_PAGE;
     if (hth_page_state(p) == HTH_PAGE_INVALID) {
         hth_count(&r->counts.read_misses, !write);
-        window = hth_ahead_missed(c, r, page);
+        window = hth_ahead_missed_in_run(c, r, page, ahead);
         held = page;
     } else if (p->marker != HTH_MARKER_NONE) {
         window = hth_ahead_reached(c, r, page);
@@ -119,14 +118,20 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
 void hth_update_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
     hth_wait_for_busy(c, r, page);
+    struct hth_span ahead = {page, 0, true};
+    if (write) {
+        ahead = hth_write_ahead(c, r, page);
+    }
     if (hth_page_home(c->port, r, page) != c->my_pe) {
-        bring(c, r, page, write);
+        bring(c, r, page, write, &ahead);
     }
     hth_page_lock(c, r, page);
-    if (map(c, r, page, write)) {
-        hth_count(&r->counts.write_faults, 1);
-    }
+    bool made = map(c, r, page, write);
     hth_page_unlock(c, r, page);
+    if (made) {
+        hth_count(&r->counts.write_faults, 1);
+        hth_make_writable(c, r, ahead.first, ahead.n, true);
+    }
     hth_busy_done(c, r, page);
 }
 
@@ -145,18 +150,7 @@ void hth_update_advise(struct hth_coherence *c, struct hth_region *r, uint64_t f
     }
     /* Overwriting saves nothing: the home takes a diff from subscribers only, and sends them the
      * page. */
-    for (uint64_t page = first_page; page < first_page + n; page++) {
-        struct hth_page *p = &r->pages[page];
-        enum hth_page_state state = hth_page_state(p);
-        if ((state == HTH_PAGE_CLEAN || state == HTH_PAGE_TRACKED) &&
-            hth_port_trylock(c->port, &p->busy)) {
-            p->marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
-            hth_page_lock(c, r, page);
-            map(c, r, page, true);
-            hth_page_unlock(c, r, page);
-            hth_busy_done(c, r, page);
-        }
-    }
+    hth_make_writable(c, r, first_page, n, false);
 }
 
 /* --- release --- */

@@ -148,6 +148,24 @@ static void read_around(struct sim_actor *actor, const struct sim_place *what)
     }
 }
 
+/* Writes on pages that stay where they are, and are here, what they hold already: upwards or
+ * downwards, so that write-ahead comes near those that are forgotten or moved. */
+static void write_around(struct sim_actor *actor, int of, uint64_t first, uint64_t n, bool upwards)
+{
+    struct hth_port *port = port_of(actor);
+    struct hth_region *region = &port->region[of];
+    uint64_t pages = region->n_pages < 16 ? region->n_pages : 16;
+    for (uint64_t i = 0; i < pages; i++) {
+        uint64_t page = upwards ? i : pages - 1 - i;
+        bool stays = page < first || page >= first + n;
+        if (stays && port->view[of][page] == HTH_VIEW_READ) {
+            sim_call_begin(actor, "write");
+            hth_coherence_fault(port->coherence, region, page, true);
+            sim_call_end(actor);
+        }
+    }
+}
+
 /* What hth_memory_free, set_protocol and hearth_place do before their first barrier. */
 static void pin(struct sim_actor *actor, const struct sim_forget *what,
                 const struct sim_change *into, const struct sim_place *to)
@@ -212,6 +230,9 @@ void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
         wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* all pages are pinned */
         disturb(actor, what->region);
         fence_meanwhile(actor);
+        if (!into->yes || into->region != what->region) { /* nobody uses what changes */
+            write_around(actor, what->region, what->extent.first_page, what->extent.n_pages, false);
+        }
         disturb(actor, what->region);
         fence_meanwhile(actor);
     }
@@ -219,6 +240,7 @@ void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
         wait_count(actor, &barrier->pes_in, sim_n_pes(world));
         disturb(actor, to->region);
         read_around(actor, to);
+        write_around(actor, to->region, to->first_page, to->n_pages, op->which % 2 != 0);
         fence_meanwhile(actor);
         disturb(actor, to->region);
         read_around(actor, to);

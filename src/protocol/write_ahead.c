@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Write-ahead. docs/protocols.md "Write-ahead".
+ *
+ * A fault on each page that is written is what release consistency costs a program that fills an
+ * array, or begins again after a pause in which its pages have cooled. Next to a run of k pages
+ * that are being written, a write fault makes the next k writable with its own, so that n pages in
+ * sequence, up or down, take about log n faults. No stream is kept for that, as read-ahead keeps
+ * them: the states of the pages themselves say where a run is, for as many runs at once as the
+ * program likes.
+ *
+ * It is all guessing, and a wrong guess costs no wrong byte: the page is as one that the program
+ * has written with what it held. A release compares it with its twin (or published image), finds
+ * nothing and protects it. Only a write-invalidate home has nothing to compare with, and would tell
+ * its copies; there only pages are guessed that were hot before. As with read-ahead (ahead.c),
+ * nothing is waited for, and no page beyond the allocation of the page asked for is touched, nor
+ * one that is pinned. */
+#include "protocol/write_ahead.h"
+
+#include <string.h>
+
+#include "protocol/ahead.h"
+#include "protocol/cache.h"
+#include "protocol/scratch.h"
+#include "protocol/update.h"
+
+#define TOGETHER 16u /* pages whose locks are held at once, at most */
+
+/* --- which --- */
+
+static bool is_written(const struct hth_region *r, uint64_t page)
+{
+    enum hth_page_state state = hth_page_state(&r->pages[page]);
+    return state == HTH_PAGE_DIRTY || state == HTH_PAGE_WRITTEN;
+}
+
+/* How many pages next to this one are being written, up to `max` and within first ... end - 1. */
+static unsigned run_below(const struct hth_region *r, uint64_t page, uint64_t first, unsigned max)
+{
+    unsigned n = 0;
+    while (n < max && page - n > first && is_written(r, page - n - 1)) {
+        n++;
+    }
+    return n;
+}
+
+static unsigned run_above(const struct hth_region *r, uint64_t page, uint64_t end, unsigned max)
+{
+    unsigned n = 0;
+    while (n < max && page + n + 1 < end && is_written(r, page + n + 1)) {
+        n++;
+    }
+    return n;
+}
+
+/* Twins need memory, and what is guessed evicts nothing. */
+static unsigned within_cache(const struct hth_region *r, unsigned n)
+{
+    uint64_t room = hth_cache_room(r) / (2 * r->page_bytes);
+    return room < n ? (unsigned)room : n;
+}
+
+struct hth_span hth_write_ahead(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    struct hth_span span = {page, 0, true};
+    unsigned max = c->tuning.write_ahead;
+    uint64_t first = 0, end = 0;
+    if (max > r->ahead.window_max) {
+        max = r->ahead.window_max;
+    }
+    bool beside =
+        (page > 0 && is_written(r, page - 1)) || (page + 1 < r->n_pages && is_written(r, page + 1));
+    if (max < 2 || !beside || !hth_homes_bounds(r->homes, page, &first, &end)) {
+        return span;
+    }
+    unsigned below = run_below(r, page, first, max), above = run_above(r, page, end, max);
+    if (below > 0 && above == 0) {
+        uint64_t left = end - page - 1;
+        span.n = within_cache(r, left < below ? (unsigned)left : below);
+        span.first = page + 1;
+    } else if (above > 0 && below == 0) {
+        uint64_t left = page - first;
+        span.n = within_cache(r, left < above ? (unsigned)left : above);
+        span.first = page - span.n;
+        span.upwards = false;
+    }
+    return span;
+}
+
+/* --- making them writable --- */
+
+void hth_make_dirty(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    struct hth_page *entry = &r->pages[page];
+    entry->side = hth_port_alloc(c->port, r->page_bytes);
+    memcpy(entry->side, hth_frame(r, page), r->page_bytes);
+    hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
+    hth_dirty_add(c->port, r, page);
+}
+
+/* Is it to be made writable? Under what guards the page's state. */
+static bool is_for_it(const struct hth_region *r, uint64_t page, bool guess)
+{
+    const struct hth_page *entry = &r->pages[page];
+    switch (hth_page_state(entry)) {
+    case HTH_PAGE_CLEAN:
+        return !guess || entry->marker == HTH_MARKER_NONE;
+    case HTH_PAGE_TRACKED:
+        return !guess || hth_scheme_of(r) == HTH_UPDATE || entry->sum != 0;
+    default:
+        return false;
+    }
+}
+
+/* Pages in sequence, all busy. In write-update a handler, or a release, may change states and views
+ * meanwhile: so from the look at the state until the view is set, the page locks are held. */
+static void make_run_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first,
+                              unsigned n, bool guess)
+{
+    uint64_t pages[TOGETHER] = {first};
+    unsigned made = 0;
+    bool locked = hth_scheme_of(r) == HTH_UPDATE;
+    for (uint64_t page = first; page < first + n; page++) {
+        if (locked) {
+            hth_page_lock(c, r, page);
+        }
+        if (!is_for_it(r, page, guess)) {
+            continue;
+        }
+        if (hth_page_state(&r->pages[page]) == HTH_PAGE_CLEAN) {
+            r->pages[page].marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
+            hth_make_dirty(c, r, page);
+        } else {
+            hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
+            hth_dirty_add(c->port, r, page);
+        }
+        pages[made++] = page;
+    }
+    hth_protect_runs(c->port, r, pages, made, HTH_VIEW_WRITE);
+    for (uint64_t page = first; page < first + n; page++) {
+        if (locked) {
+            hth_page_unlock(c, r, page);
+        }
+        hth_busy_done(c, r, page);
+    }
+}
+
+/* Make the page busy, if it may be for it. */
+static bool take(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool guess)
+{
+    enum hth_page_state state = hth_page_state(&r->pages[page]);
+    if ((state != HTH_PAGE_CLEAN && state != HTH_PAGE_TRACKED) ||
+        !hth_port_trylock(c->port, &r->pages[page].busy)) {
+        return false;
+    }
+    /* Pairs with set_pinned (coherence.c), which waits for what was busy before it was seen. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (guess && hth_page_is_pinned(r, page)) {
+        hth_busy_done(c, r, page);
+        return false;
+    }
+    return true;
+}
+
+void hth_make_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first, unsigned n,
+                       bool guess)
+{
+    unsigned held = 0; /* the pages just before `page`, busy */
+    uint64_t page = first;
+    for (; page < first + n; page++) {
+        if (held == TOGETHER) {
+            make_run_writable(c, r, page - held, held, guess);
+            held = 0;
+        }
+        if (take(c, r, page, guess)) {
+            held++;
+        } else if (held > 0) {
+            make_run_writable(c, r, page - held, held, guess);
+            held = 0;
+        }
+    }
+    if (held > 0) {
+        make_run_writable(c, r, page - held, held, guess);
+    }
+}
