@@ -22,7 +22,7 @@
 
 static int iterations(unsigned pages)
 {
-    return pages == 1 ? 2000 : pages == 16 ? 500 : 60;
+    return pages == 1 ? 2000 : pages == 16 ? 500 : 250;
 }
 
 static double mpi_produce(uint64_t *private, unsigned pages, uint64_t *value)

@@ -2,18 +2,18 @@
 /* Write-ahead. docs/protocols.md "Write-ahead".
  *
  * A fault on each page that is written is what release consistency costs a program that fills an
- * array, or begins again after a pause in which its pages have cooled. Next to a run of k pages
- * that are being written, a write fault makes the next k writable with its own, so that n pages in
+ * array, or that goes on with one whose pages have cooled. Next to a run of k pages that are being
+ * written, a write fault makes the k on the other side writable with its own, so that n pages in
  * sequence, up or down, take about log n faults. No stream is kept for that, as read-ahead keeps
  * them: the states of the pages themselves say where a run is, for as many runs at once as the
  * program likes.
  *
- * It is all guessing, and a wrong guess costs no wrong byte: the page is as one that the program
- * has written with what it held. A release compares it with its twin (or published image), finds
+ * It is all guessing, and a wrong guess costs no wrong byte: the page is as one on which the
+ * program has written what it held. A release compares it with its twin (or published image), finds
  * nothing and protects it. Only a write-invalidate home has nothing to compare with, and would tell
  * its copies; there only pages are guessed that were hot before. As with read-ahead (ahead.c),
- * nothing is waited for, and no page beyond the allocation of the page asked for is touched, nor
- * one that is pinned. */
+ * nothing is waited for, and no page is touched that is pinned. Another allocation's pages would do
+ * no harm, but what was written here says nothing of them. */
 #include "protocol/write_ahead.h"
 
 #include <string.h>
