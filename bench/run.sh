@@ -165,6 +165,12 @@ for name; do
         hearth patterns-2 2 patterns
         hearth patterns-4 4 patterns
         ;;
+    threads) # which are not to share the core that mpirun would bind their PE to
+        bound=$mpirun
+        mpirun="$mpirun --bind-to none"
+        hearth threads 2 threads
+        mpirun=$bound
+        ;;
     openshmem) openshmem ;;
     heat) heat_scaling ;;
     *) hearth "$name" 2 "$name" ;;

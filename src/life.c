@@ -100,6 +100,20 @@ static void start_waiting(void)
     hth_progress_configure(&config);
 }
 
+/* mpirun binds a PE to a core unless told otherwise, with all of its threads. One that waits there,
+ * in MPI too, takes the time of the one that it waits for. */
+static void warn_if_bound(void)
+{
+    int threads = hth_placement_threads(getenv("OMP_NUM_THREADS")), bound = hth_topology_n_bound();
+    if (hth_comm_my_pe() == 0 && bound > 0 && threads > bound) {
+        hth_log(HTH_LOG_WARN,
+                "OMP_NUM_THREADS=%d, but each PE is bound to %d processing unit%s, which its "
+                "threads share; give mpirun --bind-to none, or more units to each (--map-by "
+                "slot:PE=%d)",
+                threads, bound, bound == 1 ? "" : "s", threads);
+    }
+}
+
 static void ask_huge_pages(void)
 {
     char why[256];
@@ -219,6 +233,7 @@ static int start_all(void)
         hth_error(rc, "%s", why);
     }
     hth_topology_start();
+    warn_if_bound();
     start_waiting();
     rc = together(rc, "reading the configuration");
     if (rc == HEARTH_OK) {

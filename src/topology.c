@@ -124,6 +124,18 @@ int hth_topology_n_units(void)
     return together != NULL ? hwloc_bitmap_weight(together) : 0;
 }
 
+int hth_topology_n_bound(void)
+{
+    hwloc_cpuset_t all = mine != NULL ? hwloc_bitmap_alloc() : NULL;
+    int n = 0;
+    if (all != NULL && hwloc_bitmap_or(all, together, progress) == 0 &&
+        !hwloc_bitmap_isequal(mine, all)) {
+        n = hwloc_bitmap_weight(mine);
+    }
+    hwloc_bitmap_free(all);
+    return n;
+}
+
 int hth_topology_n_cores(void)
 {
     int n = 0;

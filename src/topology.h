@@ -12,6 +12,9 @@ void hth_topology_stop(void);
 
 /* How many those are; 0: unknown. */
 int hth_topology_n_units(void);
+/* Of these, those that this PE may use, if it is bound to fewer than there are here for what the
+ * launcher starts; 0: it is not, or unknown. */
+int hth_topology_n_bound(void);
 /* The cores that they and the progress threads' units are on; 0: unknown. */
 int hth_topology_n_cores(void);
 
