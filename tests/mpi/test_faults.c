@@ -217,7 +217,7 @@ static void run(const char *mode)
         hearth_free((void *)first);
         touch(first + 5, write);
     } else if (strncmp(mode, "past-end", 8) == 0) /* beyond it and its solo parts */
-        touch(first + (((uintptr_t)1 << 20) * (uintptr_t)(hearth_n_pes() + 2)) + 9, write);
+        touch(first + (((uintptr_t)1 << 20) * (uintptr_t)(2 * hearth_n_pes() + 2)) + 9, write);
     else if (strncmp(mode, "nowhere", 7) == 0) /* in the reserved range, far from any region */
         touch((first & ~(((uintptr_t)1 << 44) - 1)) + ((uintptr_t)15 << 40) + 11, write);
     else if (strcmp(mode, "fork") == 0)
