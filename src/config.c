@@ -139,9 +139,8 @@ static const struct row table[] = {
      0,
      0},
     {{"HEARTH_READ_AHEAD", SIZES ", or 0", "1M",
-      "where misses or write faults follow a pattern, serve up to so much at once; 0: one page at "
-      "a "
-      "time"},
+      "where misses or write faults follow a pattern, serve up to so much at once; 0: one page "
+      "at a time"},
      BYTES,
      FIELD(read_ahead),
      NULL,

@@ -35,7 +35,7 @@ struct hth_config {
     int64_t rma;             /* enum hth_rma */
     int64_t progress;        /* enum hth_progress_mode */
     int64_t pager;           /* enum hth_pager_choice */
-    uint64_t read_ahead;     /* bytes fetched at once, at most; 0: no read-ahead */
+    uint64_t read_ahead;     /* bytes fetched, or made writable, at once, at most; 0: a page */
     uint64_t shared_buffers; /* of 64 KiB, a PE, for messages within a machine */
     int64_t node_pes;        /* PEs of a virtual node; 0: all that share the machine */
     uint64_t watchdog;       /* seconds; 0: off */

@@ -27,10 +27,12 @@ int hth_range_take(struct hth_range *range, uint64_t bytes, uint64_t align, uint
 int hth_range_take_apart(struct hth_range *range, uint64_t bytes, uint64_t align, uint64_t gap,
                          uint64_t *offset_out);
 /* The gap, in whole pages of page_bytes, that a block of `bytes` is worth: `pages` of 4 KiB, none
- * if that is more than a 32nd of the block. Blocks whose distance is a power of two would share
- * sets of the caches, and the first-level cache's guesses of AMD's processors (which hash address
- * bits 12 to 27), so that stencils over two fields of 2^n bytes ran 1.2 times as long. */
+ * if that is more than a part of HTH_GAP_PART of the block. Blocks whose distance is a power of two
+ * would share sets of the caches, and the first-level cache's guesses of AMD's processors (which
+ * hash address bits 12 to 27), so that stencils over two fields of 2^n bytes ran 1.2 times as long.
+ */
 uint64_t hth_range_gap(uint64_t bytes, uint64_t page_bytes, uint32_t pages);
+#define HTH_GAP_PART 32u
 /* Odd, so that k blocks on is no power of two either; with 1, 2, and 8 to 10 the rows of a stencil
  * next to each other still met. */
 enum { HTH_GAP_PAGES = 13 };

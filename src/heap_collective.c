@@ -112,8 +112,8 @@ static int take_large(struct hth_heap *heap, uint64_t bytes, uint64_t *offset_ou
     uint64_t gap = hth_range_gap(bytes, heap->config.page_bytes, heap->gap_pages);
     int err = take_extent(heap, round_up(bytes, heap->config.page_bytes), gap, heap->config.deal,
                           offset_out);
-    if (err == 0)
-        heap->gap_pages = HTH_GAP_PAGES;
+    if (err == 0 && (gap != 0 || heap->gap_pages == 0))
+        heap->gap_pages = HTH_GAP_PAGES; /* what comes first has the region's own */
     return err;
 }
 

@@ -114,9 +114,9 @@ int hth_range_take(struct hth_range *range, uint64_t bytes, uint64_t align, uint
 
 uint64_t hth_range_gap(uint64_t bytes, uint64_t page_bytes, uint32_t pages)
 {
-    enum { SMALL_PAGE = 4096, LEAST_BLOCKS = 32 };
+    enum { SMALL_PAGE = 4096 };
     uint64_t gap = ((uint64_t)pages * SMALL_PAGE + page_bytes - 1) / page_bytes * page_bytes;
-    return bytes / LEAST_BLOCKS < gap ? 0 : gap;
+    return bytes / HTH_GAP_PART < gap ? 0 : gap;
 }
 
 /* The index of the first interval that begins after offset. */

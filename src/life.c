@@ -183,6 +183,7 @@ static int create_heap(void)
 static uint64_t first_words(void)
 {
     uint64_t pages = hth_job.config.heap_bytes / 4096 + 1;
+    pages += pages / HTH_GAP_PART; /* as a region's measure() has it */
     uint64_t n = (uint64_t)hth_comm_n_pes(), bits = 1;
     while (bits < 64 && bits < n) {
         bits *= 2;

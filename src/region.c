@@ -20,9 +20,9 @@
 #define GUARD_PAGES 16
 
 /* The arena of small allocations grows by max(16, n_pes) pages and large ones are rounded up to
- * pages, and kept apart: with this many pages more, what a region was asked for fits, and a few
- * gaps. */
-#define SLACK_PAGES    96
+ * pages, and kept apart by at most a 32nd of each: with so much more, what a region was asked for
+ * fits. */
+#define SLACK_PAGES    32
 #define SOLO_PAGES_MIN 64 /* slabs of each size class need some room */
 
 struct hth_job hth_job;
@@ -135,7 +135,8 @@ static int measure(struct hearth_region *region, uint64_t bytes)
 {
     struct hth_region *core = &region->core;
     uint64_t page = region->attr.page_bytes, n = (uint64_t)core->n_pes;
-    uint64_t collective = (bytes - 1) / page + 1 + SLACK_PAGES + n;
+    uint64_t asked = (bytes - 1) / page + 1;
+    uint64_t collective = asked + asked / HTH_GAP_PART + SLACK_PAGES + n;
     uint64_t solo = (collective > SOLO_PAGES_MIN ? collective : SOLO_PAGES_MIN) + GUARD_PAGES;
     if (collective > (UINT64_C(1) << 50) / page / (n + 2)) {
         return hth_error(HEARTH_ENOMEM,
@@ -182,7 +183,7 @@ static bool make_cache_tables(struct hearth_region *region)
 static int make_tables(struct hearth_region *region)
 {
     struct hth_region *core = &region->core;
-    enum { COLOURS = 4, COLOUR_PAGES = 19 }; /* among gaps of 13: rarely less than 6 apart */
+    enum { COLOURS = 4, COLOUR_PAGES = 20 }; /* among gaps of 13: rarely less than 6 apart */
     struct hth_heap_config config = {core->page_bytes, core->n_pes,
                                      deal_of(region->attr.placement, core->n_pes),
                                      region->attr.home_pe, core->id % COLOURS * COLOUR_PAGES};

@@ -68,8 +68,8 @@ if has 'for these PEs and ([2-9]|[1-9][0-9]+) cores'; then
     progress=$(sed -n 's/.*, on units \([^,]*\(,[0-9][^,]*\)*\), .*/\1/p' "$work/out")
     step "the progress thread keeps off a bound program's core" [ "$units" != "$progress" ]
     # shellcheck disable=SC2086
-    OMP_NUM_THREADS=2 info ${MPIRUN:-mpirun --oversubscribe} --bind-to core -n 1 "$build/hearth-info"
-    step "threads that share a core" has 'OMP_NUM_THREADS=2, but each PE is bound to 1 processing unit.*--bind-to none'
+    OMP_NUM_THREADS=4096 info ${MPIRUN:-mpirun --oversubscribe} --bind-to core -n 1 "$build/hearth-info"
+    step "threads that share a core" has 'OMP_NUM_THREADS=4096, but each PE is bound to [0-9]+ processing unit.*--bind-to none'
 fi
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=64 info ${MPIRUN:-mpirun --oversubscribe} --bind-to none -n 1 "$build/hearth-info"

@@ -186,7 +186,7 @@ struct hth_window hth_ahead_missed_in_run(struct hth_coherence *c, struct hth_re
                                           uint64_t page, const struct hth_span *ahead)
 {
     struct hth_window window = hth_ahead_missed(c, r, page);
-    if (window.n == 1 && ahead->n > 0) {
+    if (window.n == 1 && window.marker == HTH_MARKER_NONE && ahead->n > 0) {
         window.stride = ahead->upwards ? 1 : -1;
         window.n = 1 + ahead->n;
     }
@@ -250,14 +250,6 @@ static bool is_missing(const struct hth_region *r, uint64_t page)
     return hth_page_state(&r->pages[page]) == HTH_PAGE_INVALID;
 }
 
-/* Pinned pages are being freed, or moved to another home, while this thread uses their neighbours.
- * Pairs with set_pinned (coherence.c), which waits for what was busy before it was seen. */
-static bool is_pinned(const struct hth_region *r, uint64_t page)
-{
-    atomic_thread_fence(memory_order_seq_cst);
-    return hth_page_is_pinned(r, page);
-}
-
 /* Where it is, or HTH_HOME_OPEN: to look ahead is not to touch, and claims nothing. */
 static int home_of(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
@@ -311,7 +303,7 @@ void hth_ahead_collect(struct hth_coherence *c, struct hth_region *r,
             continue;
         }
         /* Where it is, once it is known that it is not being moved. */
-        int home = is_pinned(r, page) ? HTH_HOME_NONE : home_of(c, r, page);
+        int home = hth_page_is_pinned_now(r, page) ? HTH_HOME_NONE : home_of(c, r, page);
         if (home >= 0 && home != c->my_pe && is_missing(r, page)) {
             hth_bundle_add(bundle, page, home);
         } else {

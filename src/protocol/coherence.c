@@ -188,8 +188,9 @@ static void set_pinned(struct hth_coherence *coherence, struct hth_region *regio
     region->pinned_first = first;
     region->pinned_end = end;
     hth_port_unlock(coherence->port, &coherence->release_lock);
-    /* Pairs with hth_ahead_collect and with an acquire (drop_pinned), which make a page busy and
-     * then look whether it is pinned: if they have not seen that, they have the page busy now. */
+    /* Pairs with hth_page_is_pinned_now and with an acquire (drop_pinned), which make a page busy
+     * and then look whether it is pinned: if they have not seen that, they have the page busy now.
+     */
     atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = first; page < end; page++) {
         if (atomic_load_explicit(&region->pages[page].busy.word, memory_order_relaxed) != 0) {

@@ -88,12 +88,12 @@ void hth_coherence_limit(struct hth_coherence *coherence, uint64_t cache_bytes);
  * and while the page is pinned: nothing. Context: program. */
 void hth_coherence_evict(struct hth_coherence *coherence, struct hth_region *region, uint64_t page);
 
-/* From here on neither eviction nor read-ahead touches these pages (one span a region), and none is
- * under way; what
- * one has sent is acknowledged when the next release ends. Before the barrier behind which homes
- * begin to forget the pages: an eviction's message to a home that has forgotten them, or is another
- * by then, would be one that nobody can answer. Until hth_coherence_unpin, or until
- * hth_coherence_forget has forgotten them all. Context: program, by a collective call. */
+/* From here on neither eviction, read-ahead nor write-ahead touches these pages (one span a
+ * region), and none is under way; what one has sent is acknowledged when the next release ends.
+ * Before the barrier behind which homes begin to forget the pages: an eviction's message to a home
+ * that has forgotten them, or is another by then, would be one that nobody can answer. Until
+ * hth_coherence_unpin, or until hth_coherence_forget has forgotten them all. Context: program, by a
+ * collective call. */
 void hth_coherence_pin(struct hth_coherence *coherence, struct hth_region *region,
                        uint64_t first_page, uint64_t n_pages);
 void hth_coherence_unpin(struct hth_coherence *coherence, struct hth_region *region);

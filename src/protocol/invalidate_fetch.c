@@ -2,8 +2,6 @@
 /* Write-invalidate: faults, and how pages come here. See invalidate.c for the rules, ahead.c for
  * which pages come together. They are registered together and fetched together, each home's as a
  * miss of one page would do it. */
-#include <string.h>
-
 #include "protocol/ahead.h"
 #include "protocol/diff.h"
 #include "protocol/heat.h"

@@ -30,13 +30,13 @@ enum hth_page_state {
 struct hth_page {
     struct hth_lock busy; /* guards all of the entry but what handlers change (below). Held by a
                              fault until it is served, by a release from 'view read' until the
-                             diff is flushed. Inside: page lock, list lock; never another busy
-                             bit (but for a release, which is alone), nor the release or acquire
-                             lock */
+                             diff is flushed. Inside: page lock, list lock; another busy bit
+                             by try-lock only (but for a release, which is alone), never the
+                             release or acquire lock */
     struct hth_short_lock lock; /* the page lock. Write-update, sequential: guards `state`, `side`,
                                    `deferred`, `hold_until_ns` and the frame against handlers.
-                                   Taken inside: list lock; by a release, which is alone, the page
-                                   locks of a batch, ascending */
+                                   Taken inside: list lock; the page locks of several pages,
+                                   ascending, by a release and by who makes pages writable */
     uint8_t state;              /* enum hth_page_state; atomic_load_acquire by those who wait */
     uint8_t registered : 3; /* write-invalidate: this PE is in the copyset at the home; 1 and how
                                often it was told in vain since it last touched the page */
@@ -62,7 +62,8 @@ struct hth_page {
     union {
         void *side;   /* a copy's twin (write-invalidate: NULL on a dirty page whose every byte
                          counts as written); at the home, struct hth_publication or hth_ledger */
-        uint64_t sum; /* at a write-invalidate home: of the page's bytes (heat.h) */
+        uint64_t sum; /* at a write-invalidate home: of the page's bytes (heat.h); 0: it has not
+                         been hot */
     };
 
     /* read-ahead (protocol/ahead.c) */
@@ -96,7 +97,8 @@ struct hth_stream {
 struct hth_ahead {
     struct hth_short_lock lock; /* guards the rest; nothing is taken inside */
     uint32_t clock;             /* counts uses of the streams; 0: none was ever used */
-    uint32_t window_max;        /* pages; 0 or 1: no read-ahead. Set before the region is used */
+    uint32_t window_max;        /* pages, of write-ahead as well; 0 or 1: neither. Set before the
+                                   region is used */
     struct hth_stream streams[HTH_STREAMS];
 };
 
@@ -156,7 +158,8 @@ struct hth_region {
     _Atomic uint32_t *cached_in; /* hth_cache_chunks(n_pages), zeroed, sparse: how many of each */
     struct hth_ahead ahead;
     _Atomic uint64_t pinned_first, pinned_end; /* hth_coherence_pin; changed under the release
-                                                  lock; read-ahead reads them without */
+                                                  lock; read-ahead and write-ahead
+                                                  read them without */
     struct hth_counts counts;
 };
 
@@ -197,6 +200,15 @@ static inline enum hth_page_state hth_page_state(const struct hth_page *page)
 static inline bool hth_page_is_pinned(const struct hth_region *region, uint64_t page)
 {
     return page >= region->pinned_first && page < region->pinned_end;
+}
+
+/* The same by who has just made the page busy: pinned pages are being freed, or moved to another
+ * home, while this thread uses their neighbours. Pairs with set_pinned (coherence.c), which waits
+ * for what was busy before it was seen. */
+static inline bool hth_page_is_pinned_now(const struct hth_region *region, uint64_t page)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return hth_page_is_pinned(region, page);
 }
 
 /* The one place where a page's state changes. */

@@ -10,20 +10,20 @@
  *
  * It is all guessing, and a wrong guess costs no wrong byte: the page is as one on which the
  * program has written what it held. A release compares it with its twin (or published image), finds
- * nothing and protects it. Only a write-invalidate home has nothing to compare with, and would tell
- * its copies; there only pages are guessed that were hot before. As with read-ahead (ahead.c),
- * nothing is waited for, and no page is touched that is pinned. Another allocation's pages would do
- * no harm, but what was written here says nothing of them. */
+ * nothing and protects it; but it may have been fetched for this, and stays registered (in
+ * write-update subscribed) until it is dropped. Only a write-invalidate home has nothing to compare
+ * with, and would tell its copies; there only pages are guessed that were hot before. As with
+ * read-ahead (ahead.c), nothing is waited for, and no page is touched that is pinned. Another
+ * allocation's pages would do no harm, but what was written here says nothing of them. */
 #include "protocol/write_ahead.h"
 
 #include <string.h>
 
-#include "protocol/ahead.h"
 #include "protocol/cache.h"
 #include "protocol/scratch.h"
 #include "protocol/update.h"
 
-#define TOGETHER 16u /* pages whose locks are held at once, at most */
+#define LOCKS_MAX 16u /* pages whose page locks are held at once: handlers wait for them */
 
 /* --- which --- */
 
@@ -52,10 +52,16 @@ static unsigned run_above(const struct hth_region *r, uint64_t page, uint64_t en
     return n;
 }
 
-/* Twins need memory, and what is guessed evicts nothing. */
-static unsigned within_cache(const struct hth_region *r, unsigned n)
+/* Copies and their twins need memory, and what is guessed evicts nothing; the page that is written
+ * comes first. A home's pages are where they are. */
+static unsigned within_cache(const struct hth_coherence *c, const struct hth_region *r,
+                             uint64_t page, unsigned n)
 {
+    if (r->cache == NULL || hth_page_known_home(r, page) == c->my_pe) {
+        return n;
+    }
     uint64_t room = hth_cache_room(r) / (2 * r->page_bytes);
+    room -= room > 0;
     return room < n ? (unsigned)room : n;
 }
 
@@ -75,11 +81,11 @@ struct hth_span hth_write_ahead(struct hth_coherence *c, struct hth_region *r, u
     unsigned below = run_below(r, page, first, max), above = run_above(r, page, end, max);
     if (below > 0 && above == 0) {
         uint64_t left = end - page - 1;
-        span.n = within_cache(r, left < below ? (unsigned)left : below);
+        span.n = within_cache(c, r, page, left < below ? (unsigned)left : below);
         span.first = page + 1;
     } else if (above > 0 && below == 0) {
         uint64_t left = page - first;
-        span.n = within_cache(r, left < above ? (unsigned)left : above);
+        span.n = within_cache(c, r, page, left < above ? (unsigned)left : above);
         span.first = page - span.n;
         span.upwards = false;
     }
@@ -103,7 +109,7 @@ static bool is_for_it(const struct hth_region *r, uint64_t page, bool guess)
     const struct hth_page *entry = &r->pages[page];
     switch (hth_page_state(entry)) {
     case HTH_PAGE_CLEAN:
-        return !guess || entry->marker == HTH_MARKER_NONE;
+        return !guess || (entry->marker == HTH_MARKER_NONE && hth_cache_room(r) >= r->page_bytes);
     case HTH_PAGE_TRACKED:
         return !guess || hth_scheme_of(r) == HTH_UPDATE || entry->sum != 0;
     default:
@@ -116,7 +122,7 @@ static bool is_for_it(const struct hth_region *r, uint64_t page, bool guess)
 static void make_run_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first,
                               unsigned n, bool guess)
 {
-    uint64_t pages[TOGETHER] = {first};
+    uint64_t pages[HTH_ADVISE_MAX] = {first};
     unsigned made = 0;
     bool locked = hth_scheme_of(r) == HTH_UPDATE;
     for (uint64_t page = first; page < first + n; page++) {
@@ -152,9 +158,7 @@ static bool take(struct hth_coherence *c, struct hth_region *r, uint64_t page, b
         !hth_port_trylock(c->port, &r->pages[page].busy)) {
         return false;
     }
-    /* Pairs with set_pinned (coherence.c), which waits for what was busy before it was seen. */
-    atomic_thread_fence(memory_order_seq_cst);
-    if (guess && hth_page_is_pinned(r, page)) {
+    if (guess && hth_page_is_pinned_now(r, page)) {
         hth_busy_done(c, r, page);
         return false;
     }
@@ -164,10 +168,12 @@ static bool take(struct hth_coherence *c, struct hth_region *r, uint64_t page, b
 void hth_make_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first, unsigned n,
                        bool guess)
 {
+    unsigned together = hth_scheme_of(r) == HTH_UPDATE ? LOCKS_MAX : HTH_ADVISE_MAX;
     unsigned held = 0; /* the pages just before `page`, busy */
+    together = together < c->tuning.batch ? together : c->tuning.batch;
     uint64_t page = first;
     for (; page < first + n; page++) {
-        if (held == TOGETHER) {
+        if (held == together) {
             make_run_writable(c, r, page - held, held, guess);
             held = 0;
         }

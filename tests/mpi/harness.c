@@ -455,6 +455,7 @@ int ht_main(int argc, char **argv, const struct ht_program *program)
     unsetenv("HEARTH_PROTOCOL");
     unsetenv("HEARTH_CONSISTENCY");
     unsetenv("HEARTH_PAGE_BYTES");
+    unsetenv("HEARTH_READ_AHEAD"); /* nor are fewer faults than there would be */
     /* Many errors here are meant, and a failed check has the message with it. */
     setenv("HEARTH_LOG", "none", 0);
     ht_watchdog_start((double)ht_env_number("HEARTH_TEST_SECONDS", 120) + program->extra_seconds,

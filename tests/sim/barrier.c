@@ -189,6 +189,43 @@ static void pin(struct sim_actor *actor, const struct sim_forget *what,
     }
 }
 
+/* What other threads of the PE do while one of them forgets, changes or places. */
+static void meanwhile(struct sim_actor *actor, const struct sim_op *op)
+{
+    struct sim_world *world = actor->world;
+    struct sim_barrier *barrier = &world->barriers[op->which];
+    const struct sim_forget *what = &world->program.forget[op->which];
+    const struct sim_change *into = &world->program.change[op->which];
+    const struct sim_place *to = &world->program.place[op->which];
+    if (what->yes && what->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* all pages are pinned */
+        disturb(actor, what->region);
+        fence_meanwhile(actor);
+        if (!into->yes || into->region != what->region) { /* nobody uses what changes */
+            write_around(actor, what->region, what->extent.first_page, what->extent.n_pages, false);
+        }
+        disturb(actor, what->region);
+        fence_meanwhile(actor);
+    }
+    if (to->yes && to->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world));
+        disturb(actor, to->region);
+        read_around(actor, to);
+        write_around(actor, to->region, to->first_page, to->n_pages, op->which % 2 != 0);
+        fence_meanwhile(actor);
+        disturb(actor, to->region);
+        read_around(actor, to);
+        hth_coherence_release(port_of(actor)->coherence);
+    }
+    if (into->yes && into->disturbed) {
+        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* the change begins */
+        disturb(actor, into->region);
+        sim_call_release(actor);
+        sim_call_acquire(actor);
+        sim_call_release(actor);
+    }
+}
+
 /* One thread, the last of its PE to come, fences for all; or each does so for itself. */
 void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
 {
@@ -226,32 +263,8 @@ void sim_barrier_pass(struct sim_actor *actor, const struct sim_op *op)
         }
         barrier->passed[pe] = barrier->passed[pe] || last;
     }
-    if (!last && what->yes && what->disturbed) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* all pages are pinned */
-        disturb(actor, what->region);
-        fence_meanwhile(actor);
-        if (!into->yes || into->region != what->region) { /* nobody uses what changes */
-            write_around(actor, what->region, what->extent.first_page, what->extent.n_pages, false);
-        }
-        disturb(actor, what->region);
-        fence_meanwhile(actor);
-    }
-    if (!last && to->yes && to->disturbed) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world));
-        disturb(actor, to->region);
-        read_around(actor, to);
-        write_around(actor, to->region, to->first_page, to->n_pages, op->which % 2 != 0);
-        fence_meanwhile(actor);
-        disturb(actor, to->region);
-        read_around(actor, to);
-        hth_coherence_release(port_of(actor)->coherence);
-    }
-    if (!last && into->yes && into->disturbed) {
-        wait_count(actor, &barrier->pes_in, sim_n_pes(world)); /* the change begins */
-        disturb(actor, into->region);
-        sim_call_release(actor);
-        sim_call_acquire(actor);
-        sim_call_release(actor);
+    if (!last) {
+        meanwhile(actor, op);
     }
     if (!each) {
         sim_block_on(port_of(actor), is_true, &barrier->passed[pe]);

@@ -280,8 +280,8 @@ static void test_collective_gaps(void)
     CU_ASSERT_EQUAL(rest.offset, 0);
     uint64_t room = hth_heap_room(c.heap);
     CU_ASSERT_EQUAL(room, (N - 5 - GAP) * 4096);
-    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, room, &rest),
-                    0); /* none where there is no room for it */
+    /* None where there is no room for it. */
+    CU_ASSERT_EQUAL(hth_heap_alloc(c.heap, room, &rest), 0);
     CU_ASSERT_EQUAL(rest.offset, again.offset + N * 4096);
     collective_free(&c);
 
@@ -291,6 +291,29 @@ static void test_collective_gaps(void)
     CU_ASSERT_EQUAL(hth_range_gap(64 << 20, 2 << 20, GAP), 2 << 20);
     CU_ASSERT_EQUAL(hth_range_gap((64 << 20) - 1, 2 << 20, GAP), 0);
     CU_ASSERT_EQUAL(hth_range_gap(64 << 20, 4096, 0), 0);
+}
+
+/* Blocks that are together what a region was asked for fit into it, whatever their gaps: a 32nd
+ * more is enough (region.c). */
+static void test_collective_all_fit(void)
+{
+    enum { ASKED = 64 * 420 };
+    static const uint32_t first_gaps[] = {0, 20, 60};
+    bool ok = true;
+    for (uint64_t n = 1; n <= 64; n++) {
+        for (unsigned i = 0; i < 3; i++) {
+            struct hth_block block;
+            struct collective c;
+            collective_make(&c, HTH_DEAL_BLOCK, 2, ASKED + ASKED / HTH_GAP_PART + 34);
+            hth_heap_destroy(c.heap);
+            c.config.first_gap_pages = first_gaps[i];
+            CU_ASSERT_EQUAL_FATAL(hth_heap_create(&c.heap, &c.config, &c.homes), 0);
+            for (uint64_t k = 0; k < n; k++)
+                HTH_EXPECT(ok, hth_heap_alloc(c.heap, ASKED / n * 4096, &block) == 0);
+            collective_free(&c);
+        }
+    }
+    CU_ASSERT_TRUE(ok);
 }
 
 static void test_collective_deterministic(void)
@@ -333,6 +356,7 @@ void hth_suite_heap(void)
         {"collective: random blocks", test_collective},
         {"collective: extents", test_collective_extents},
         {"collective: gaps between large blocks", test_collective_gaps},
+        {"collective: what was asked for fits", test_collective_all_fit},
         {"collective: same calls, same answers", test_collective_deterministic},
     };
     hth_unit_register("heap", tests, sizeof tests / sizeof tests[0]);

@@ -162,6 +162,23 @@ static void test_gaps(void)
     hth_solo_destroy(solo);
 }
 
+/* As for collective ones: a 32nd more is enough, whatever the gaps. */
+static void test_all_fit(void)
+{
+    enum { ASKED = 64 * 420 };
+    bool ok = true, used;
+    for (uint64_t n = 1; n <= 64; n++) {
+        struct hth_solo *solo;
+        uint64_t offset;
+        CU_ASSERT_EQUAL_FATAL(
+            hth_solo_create(&solo, 0, (ASKED + ASKED / HTH_GAP_PART) * 4096, 4096), 0);
+        for (uint64_t k = 0; k < n; k++)
+            HTH_EXPECT(ok, hth_solo_alloc(solo, ASKED / n * 4096, &offset, &used) == 0);
+        hth_solo_destroy(solo);
+    }
+    CU_ASSERT_TRUE(ok);
+}
+
 static void test_bad_arguments(void)
 {
     struct hth_solo *solo;
@@ -247,6 +264,7 @@ void hth_suite_heap_solo(void)
         {"a share that is never reused is fresh", test_bump_is_fresh},
         {"exhaustion and recovery", test_exhaustion},
         {"gaps between large blocks", test_gaps},
+        {"what was asked for fits", test_all_fit},
         {"bad arguments", test_bad_arguments},
         {"600,000 tree nodes", test_many_nodes},
         {"same calls, same answers", test_deterministic},
