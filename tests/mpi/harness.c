@@ -156,6 +156,18 @@ size_t ht_page_bytes(void)
     return bytes ? bytes : (size_t)sysconf(_SC_PAGESIZE);
 }
 
+bool ht_is_sequential(void)
+{
+    return ht_attr()->consistency == HEARTH_SEQUENTIAL;
+}
+
+struct hearth_stats ht_stats(const struct hearth_region *region)
+{
+    struct hearth_stats stats;
+    HT_EQUAL(hearth_region_stats(region, &stats), HEARTH_OK);
+    return stats;
+}
+
 bool ht_threads_allowed(void)
 {
     int level = MPI_THREAD_SINGLE;

@@ -69,8 +69,10 @@ int ht_n_pes(void);
 MPI_Comm ht_comm(void);                         /* for the tests' own messages; tags below 1000 */
 const struct hearth_region_attr *ht_attr(void); /* of the present test's kind */
 size_t ht_page_bytes(void);                     /* likewise, never 0 */
-bool ht_threads_allowed(void);                  /* may several threads call at once? */
-double ht_now(void);                            /* seconds */
+bool ht_is_sequential(void);                    /* likewise */
+struct hearth_stats ht_stats(const struct hearth_region *region); /* this PE's counters of it */
+bool ht_threads_allowed(void); /* may several threads call at once? */
+double ht_now(void);           /* seconds */
 
 /* --- collectives that do not go through Hearth: one thread of each PE --- */
 

@@ -45,18 +45,6 @@ static void *get(struct hearth_region *region, size_t pages)
     return ht_all(p != NULL) ? p : NULL;
 }
 
-static struct hearth_stats counters(struct hearth_region *region)
-{
-    struct hearth_stats stats;
-    HT_EQUAL(hearth_region_stats(region, &stats), 0);
-    return stats;
-}
-
-static bool is_sequential(void)
-{
-    return ht_attr()->consistency == HEARTH_SEQUENTIAL;
-}
-
 /* --- patterns --- */
 
 enum pattern { FORWARD, BACKWARD, STRIDED, RANDOM };
@@ -91,13 +79,13 @@ static size_t nth(enum pattern pattern, size_t i, size_t n)
 static struct hearth_stats read_all(struct hearth_region *region, void *p, size_t pages,
                                     enum pattern pattern, uint64_t round)
 {
-    struct hearth_stats before = counters(region), after;
+    struct hearth_stats before = ht_stats(region), after;
     size_t wrong = 0;
     for (size_t i = 0; i < pages; i++)
         wrong += is_wrong(p, nth(pattern, i, pages), round);
     HT_CHECKF(wrong == 0, "%zu pages of %zu are wrong in round %d, pattern %d", wrong, pages,
               (int)round, (int)pattern);
-    after = counters(region);
+    after = ht_stats(region);
     after.read_misses -= before.read_misses;
     after.pages_fetched -= before.pages_fetched;
     after.pages_ahead -= before.pages_ahead;
@@ -112,7 +100,7 @@ static void in_pattern(struct hearth_region *region, enum pattern pattern)
         write_mine(p, PAGES, round);
         hearth_barrier_all();
         struct hearth_stats s = read_all(region, p, PAGES, pattern, round);
-        if (!is_sequential())
+        if (!ht_is_sequential())
             HT_CHECKF(s.read_misses * 4 <= s.pages_fetched + 16 * (uint64_t)ht_n_pes(),
                       "round %d: %d misses for %d pages", (int)round, (int)s.read_misses,
                       (int)s.pages_fetched);
@@ -167,13 +155,13 @@ static void test_extent(struct hearth_region *region)
             for (size_t i = FIRST; i < FIRST + RUN; i++)
                 page_at(p, i)[0] = value(i, round);
         hearth_barrier_all();
-        struct hearth_stats before = counters(region);
+        struct hearth_stats before = ht_stats(region);
         size_t wrong = 0;
         for (size_t i = FIRST; i < FIRST + RUN; i++)
             wrong += *(volatile uint64_t *)page_at(p, i) != value(i, round);
         HT_EQUAL(wrong, 0);
-        struct hearth_stats after = counters(region);
-        if (round == ROUNDS && !is_sequential() && ht_n_pes() == 2 && hearth_home(p) == writer &&
+        struct hearth_stats after = ht_stats(region);
+        if (round == ROUNDS && !ht_is_sequential() && ht_n_pes() == 2 && hearth_home(p) == writer &&
             hearth_home(page_at(p, FIRST + RUN)) == writer && ht_pe() != writer)
             HT_CHECKF(after.read_misses - before.read_misses <= 2, "%d misses for %d pages",
                       (int)(after.read_misses - before.read_misses), RUN);
@@ -311,13 +299,13 @@ static void test_will_write(struct hearth_region *region)
         if ((int)(round % (uint64_t)ht_n_pes()) == ht_pe()) {
             HT_EQUAL(
                 hearth_advise(p, PAGES * ht_page_bytes(), HEARTH_WILL_WRITE | HEARTH_WILL_READ), 0);
-            struct hearth_stats before = counters(region);
+            struct hearth_stats before = ht_stats(region);
             for (size_t i = 0; i < PAGES; i++) {
                 uint64_t *at = page_at(p, i);
                 at[0] = value(i, round);
                 at[ht_page_bytes() / 8 - 1] = ~value(i, round);
             }
-            struct hearth_stats after = counters(region);
+            struct hearth_stats after = ht_stats(region);
             HT_EQUAL(after.write_faults - before.write_faults, 0);
             HT_EQUAL(after.pages_fetched - before.pages_fetched, 0);
         }
@@ -340,12 +328,12 @@ static void test_will_overwrite(struct hearth_region *region)
     unsigned char *p = get(region, pages);
     for (uint64_t round = 1; p && round <= 6; round++) {
         size_t part = ((size_t)ht_pe() + round) % n;
-        struct hearth_stats before = counters(region);
+        struct hearth_stats before = ht_stats(region);
         HT_EQUAL(hearth_advise(p + part * each, each, HEARTH_WILL_OVERWRITE), 0);
         for (size_t i = part * each; i < (part + 1) * each; i++)
             p[i] = byte_of(round, i);
-        struct hearth_stats after = counters(region);
-        if (ht_attr()->protocol == HEARTH_WRITE_INVALIDATE && !is_sequential())
+        struct hearth_stats after = ht_stats(region);
+        if (ht_attr()->protocol == HEARTH_WRITE_INVALIDATE && !ht_is_sequential())
             HT_CHECKF(after.pages_fetched - before.pages_fetched <= 2, "%d pages were fetched",
                       (int)(after.pages_fetched - before.pages_fetched));
         hearth_barrier_all();
@@ -397,19 +385,19 @@ static void test_solo(struct hearth_region *region)
     hearth_barrier_all();
     if (!ht_all(p != NULL))
         return;
-    struct hearth_stats before = counters(region);
+    struct hearth_stats before = ht_stats(region);
     size_t wrong = 0, half = n / 2;
     for (size_t i = 0; i < half; i++)
         wrong += page_at(p, i)[0] != value(i, 9);
-    struct hearth_stats between = counters(region);
+    struct hearth_stats between = ht_stats(region);
     HT_EQUAL(between.pages_ahead - before.pages_ahead, 0);
     HT_EQUAL(hearth_advise(p + half * ht_page_bytes(), half * ht_page_bytes(), HEARTH_WILL_READ),
              0);
     for (size_t i = half; i < n; i++)
         wrong += page_at(p, i)[0] != value(i, 9);
-    struct hearth_stats after = counters(region);
+    struct hearth_stats after = ht_stats(region);
     HT_EQUAL(wrong, 0);
-    if (ht_pe() != 0 && !is_sequential()) {
+    if (ht_pe() != 0 && !ht_is_sequential()) {
         HT_EQUAL(after.pages_ahead - between.pages_ahead, half);
         HT_EQUAL(after.read_misses - between.read_misses, 0);
     }

@@ -86,9 +86,7 @@ static unsigned char *filled(struct hearth_region *region, size_t n, uint64_t ro
 
 static uint64_t evictions(struct hearth_region *region)
 {
-    struct hearth_stats stats = {0};
-    HT_EQUAL(hearth_region_stats(region, &stats), HEARTH_OK);
-    return stats.evictions;
+    return ht_stats(region).evictions;
 }
 
 static struct hearth_region *make(void)

@@ -310,13 +310,6 @@ static void test_elsewhere(struct hearth_region *region)
 
 /* --- each protocol does what it is for --- */
 
-static struct hearth_stats stats(const struct hearth_region *region)
-{
-    struct hearth_stats s;
-    HT_EQUAL(hearth_region_stats(region, &s), 0);
-    return s;
-}
-
 /* One writes a page homed at PE 0, all read it. Returns what that cost this PE. */
 static struct hearth_stats share(struct hearth_region *region, volatile uint32_t *p, int epochs)
 {
@@ -326,7 +319,7 @@ static struct hearth_stats share(struct hearth_region *region, volatile uint32_t
 
     HT_EQUAL(p[1], value); /* all have a copy */
     HT_EQUAL(hearth_barrier_all(), 0);
-    before = stats(region);
+    before = ht_stats(region);
     for (int i = 0; i < epochs; i++) {
         value++;
         if (ht_pe() == 0)
@@ -335,7 +328,7 @@ static struct hearth_stats share(struct hearth_region *region, volatile uint32_t
         HT_EQUAL(p[1], value);
         HT_EQUAL(hearth_barrier_all(), 0);
     }
-    after = stats(region);
+    after = ht_stats(region);
     for (size_t i = 0; i < sizeof after / sizeof *y; i++) {
         HT_CHECKF(y[i] >= x[i], "counter %zu went from %" PRIu64 " to %" PRIu64, i, x[i], y[i]);
         y[i] -= x[i];
@@ -383,10 +376,10 @@ static void test_counters(struct hearth_region *region)
         HT_EQUAL(hearth_barrier_all(), 0);
     }
     HT_CHECK(p[1] > 0);
-    struct hearth_stats before = stats(region);
+    struct hearth_stats before = ht_stats(region);
     HT_EQUAL(change(region, INV), 0);
     HT_CHECK(p[1] > 0);
-    HT_EQUAL(stats(region).pages_fetched, before.pages_fetched);
+    HT_EQUAL(ht_stats(region).pages_fetched, before.pages_fetched);
     HT_EQUAL(hearth_region_destroy(region), 0);
 }
 

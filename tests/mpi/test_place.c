@@ -150,8 +150,7 @@ static void jacobi(struct hearth_region *unused)
         to = swap;
         hearth_barrier_all();
     }
-    struct hearth_stats stats;
-    HT_EQUAL(hearth_region_stats(region, &stats), HEARTH_OK);
+    struct hearth_stats stats = ht_stats(region);
     HT_CHECKF(stats.pages_fetched <= 2 * STEPS, "%llu pages fetched in %d steps, of 2 borders",
               (unsigned long long)stats.pages_fetched, STEPS);
     HT_EQUAL(stats.diffs > 0 && ht_n_pes() == 1, 0);

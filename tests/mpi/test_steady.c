@@ -24,14 +24,6 @@ static unsigned char *get(struct hearth_region *region, size_t bytes)
     return ht_all(p != NULL) ? p : NULL;
 }
 
-static struct hearth_stats stats_of(const struct hearth_region *region)
-{
-    struct hearth_stats stats = {0};
-
-    HT_EQUAL(hearth_region_stats(region, &stats), HEARTH_OK);
-    return stats;
-}
-
 static void fill(unsigned char *p, size_t bytes, uint64_t epoch)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -66,7 +58,7 @@ static void produce(struct hearth_region *region, int home, int producer)
     unsigned char *p = get(own, bytes);
     for (uint64_t epoch = 0; p && epoch < WARM + 12; epoch++) {
         if (epoch == WARM)
-            before = stats_of(own);
+            before = ht_stats(own);
         if (ht_pe() == producer)
             fill(p, bytes, epoch);
         hearth_barrier_all();
@@ -74,8 +66,8 @@ static void produce(struct hearth_region *region, int home, int producer)
             check(p, bytes, epoch);
         hearth_barrier_all();
     }
-    faults = stats_of(own).write_faults - before.write_faults;
-    misses = stats_of(own).read_misses - before.read_misses;
+    faults = ht_stats(own).write_faults - before.write_faults;
+    misses = ht_stats(own).read_misses - before.read_misses;
     HT_CHECKF(faults == 0, "%llu write faults in steady state, home %d, producer %d",
               (unsigned long long)faults, home, producer);
     if (attr.protocol == HEARTH_WRITE_UPDATE)
@@ -112,10 +104,10 @@ static void test_cooling(struct hearth_region *region)
         for (unsigned idle = 0; idle < 33 + round;
              idle++) /* a home tells 31 times in vain at most */
             hearth_barrier_all();
-        struct hearth_stats before = stats_of(region);
+        struct hearth_stats before = ht_stats(region);
         for (unsigned idle = 0; idle < 4; idle++)
             hearth_barrier_all();
-        struct hearth_stats after = stats_of(region);
+        struct hearth_stats after = ht_stats(region);
         HT_EQUAL(after.stale_notices - before.stale_notices, 0);
         HT_EQUAL(after.bytes_out - before.bytes_out, 0);
         check(p, bytes, round * 10 + 3);
@@ -244,7 +236,7 @@ static void test_migratory(struct hearth_region *region)
     lock = *shared;
     for (int turn = 0; turn < TURNS; turn++) {
         if (turn == 10)
-            before = stats_of(region);
+            before = ht_stats(region);
         hearth_lock_acquire(&lock);
         uint64_t was = *count;
         /* A load, then a store: clang makes one instruction of an increment, which is a store. */
@@ -253,7 +245,7 @@ static void test_migratory(struct hearth_region *region)
         hearth_lock_release(&lock);
         hearth_barrier_all(); /* so that every PE has its turn */
     }
-    struct hearth_stats after = stats_of(region);
+    struct hearth_stats after = ht_stats(region);
     HT_EQUAL(*count, (uint64_t)TURNS * (uint64_t)ht_n_pes());
     if (ht_attr()->consistency == HEARTH_RELEASE) {
         HT_EQUAL(after.write_faults - before.write_faults, 0);
@@ -295,10 +287,10 @@ static void test_wanted(struct hearth_region *region)
     unsigned char *p = get(own, 2 * ht_page_bytes());
     for (; p && epoch < 60; epoch++) {
         if (epoch == 10)
-            before = stats_of(own);
+            before = ht_stats(own);
         epoch_of(p, epoch, true);
     }
-    after = stats_of(own);
+    after = ht_stats(own);
     if (attr.protocol == HEARTH_WRITE_INVALIDATE && reader) {
         HT_CHECKF(after.read_misses - before.read_misses <= 10, "%llu misses in 50 epochs",
                   (unsigned long long)(after.read_misses - before.read_misses));
@@ -307,10 +299,10 @@ static void test_wanted(struct hearth_region *region)
     }
     for (uint64_t end = epoch + 100; p && epoch < end; epoch++)
         epoch_of(p, epoch, false);
-    before = stats_of(own);
+    before = ht_stats(own);
     for (uint64_t end = epoch + 10; p && epoch < end; epoch++)
         epoch_of(p, epoch, false);
-    after = stats_of(own);
+    after = ht_stats(own);
     if (attr.protocol == HEARTH_WRITE_INVALIDATE) {
         HT_EQUAL(after.pages_fetched - before.pages_fetched, 0);
         HT_EQUAL(after.stale_notices - before.stale_notices, 0);
@@ -365,7 +357,7 @@ static void test_wanted_threads(struct hearth_region *region)
         ht_threads(3, reading_thread, &crowd);
         hearth_barrier_all();
         round++;
-    } while (refreshes && round < 50 && ht_max((double)stats_of(region).refreshes) == 0);
+    } while (refreshes && round < 50 && ht_max((double)ht_stats(region).refreshes) == 0);
     HT_EQUAL(crowd.wrong, 0);
     HT_CHECKF(round < 50, "no copy was refreshed");
     for (int i = 0; i < 3; i++)

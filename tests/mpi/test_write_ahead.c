@@ -38,18 +38,6 @@ static size_t nth(enum order order, size_t i)
     return 0;
 }
 
-static struct hearth_stats counters(struct hearth_region *region)
-{
-    struct hearth_stats stats;
-    HT_EQUAL(hearth_region_stats(region, &stats), 0);
-    return stats;
-}
-
-static bool is_sequential(void)
-{
-    return ht_attr()->consistency == HEARTH_SEQUENTIAL;
-}
-
 /* At the home of all pages, or at another PE. */
 static void *get_at(struct hearth_region *region, int home)
 {
@@ -86,7 +74,7 @@ static void read_all(void *p, uint64_t round)
 static void few_faults(uint64_t faults, enum order order)
 {
     uint64_t most = order == INTERLEAVED ? RUNS * 5 : 30;
-    if (!is_sequential() && ht_page_bytes() <= 16384)
+    if (!ht_is_sequential() && ht_page_bytes() <= 16384)
         HT_CHECKF(faults <= most, "%llu write faults for %d pages, order %d",
                   (unsigned long long)faults, PAGES, (int)order);
 }
@@ -102,15 +90,16 @@ static void copies(struct hearth_region *region, enum order order)
         if (read_before)
             read_all(p, 0);
         hearth_barrier_all();
-        struct hearth_stats before = counters(region), after;
+        struct hearth_stats before = ht_stats(region), after;
         if (ht_pe() == writer)
             write_all(p, order, 1);
-        after = counters(region);
+        after = ht_stats(region);
         if (ht_pe() == writer && n > 1)
             few_faults(after.write_faults - before.write_faults, order);
         hearth_barrier_all();
-        after = counters(region);
-        if (!is_sequential() && ht_pe() == writer && n > 1) /* what was only guessed is not sent */
+        after = ht_stats(region);
+        if (!ht_is_sequential() && ht_pe() == writer &&
+            n > 1) /* what was only guessed is not sent */
             HT_EQUAL(after.diffs - before.diffs, PAGES);
         read_all(p, 1);
         hearth_barrier_all();
@@ -144,12 +133,12 @@ static void test_in_vain(struct hearth_region *region)
     read_all(p, 0);
     hearth_barrier_all();
     for (uint64_t round = 1; round <= 3; round++) {
-        struct hearth_stats before = counters(region);
+        struct hearth_stats before = ht_stats(region);
         for (size_t i = 0; i < FEW && ht_pe() == writer; i++)
             page_at(p, EDGE + i)[1] = value(i, round);
         hearth_barrier_all();
-        struct hearth_stats after = counters(region);
-        if (!is_sequential() && ht_pe() == writer && ht_n_pes() > 1)
+        struct hearth_stats after = ht_stats(region);
+        if (!ht_is_sequential() && ht_pe() == writer && ht_n_pes() > 1)
             HT_EQUAL(after.diffs - before.diffs, FEW);
         size_t wrong = 0;
         for (size_t i = 0; i < PAGES; i++)
@@ -169,10 +158,10 @@ static void cooled(struct hearth_region *region, int writer)
         return;
     for (int phase = 0; phase < 3; phase++) {
         for (int i = 0; i < 6; i++, round++) {
-            struct hearth_stats before = counters(region), after;
+            struct hearth_stats before = ht_stats(region), after;
             if (ht_pe() == writer)
                 write_all(p, UPWARDS, round);
-            after = counters(region);
+            after = ht_stats(region);
             if (phase > 0 && ht_pe() == writer && ht_n_pes() > 1) {
                 uint64_t faults = after.write_faults - before.write_faults;
                 few_faults(faults, UPWARDS);
@@ -222,7 +211,7 @@ static void test_threads(struct hearth_region *region)
         ht_skip("MPI allows one thread at a time");
         return;
     }
-    int rounds = is_sequential() ? 1 : 8;
+    int rounds = ht_is_sequential() ? 1 : 8;
     for (; w.p && w.round <= (uint64_t)rounds; w.round++) {
         ht_threads(2, write_words, &w);
         hearth_barrier_all();
@@ -268,7 +257,7 @@ static void test_neighbours(struct hearth_region *region)
 {
     struct neighbours n = {.pages = 8 * (size_t)ht_n_pes()};
     pthread_t thread;
-    if (!ht_threads_allowed() || is_sequential()) {
+    if (!ht_threads_allowed() || ht_is_sequential()) {
         ht_skip("MPI allows one thread at a time, or pages go to and fro");
         return;
     }
