@@ -179,9 +179,9 @@ $(INFO): $(B)/src/info/hearth_info.o $(LIB_O)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 # From the objects: it asks for the pager, and makes a small one of its own.
-$(B)/bench/miss: $(B)/bench/miss.o $(LIB_O)
+$(B)/bench/miss $(B)/bench/stream: $(B)/bench/%: $(B)/bench/%.o $(LIB_O)
 $(B)/bench/wrap: $(B)/bench/wrap.o $(B)/libhearth_wrap.a $(B)/libhearth.a
-$(filter-out $(B)/bench/miss $(B)/bench/wrap,$(BENCHES)): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
+$(filter-out $(B)/bench/miss $(B)/bench/stream $(B)/bench/wrap,$(BENCHES)): $(B)/bench/%: $(B)/bench/%.o $(B)/libhearth.a
 $(BENCHES):
 	$(call say,LD,$@)
 	$(Q)$(MPICC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)

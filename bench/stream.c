@@ -3,25 +3,52 @@
  * MPI_Get of the same in pieces of 1 MiB into a memfd's memory.
  *
  * Fresh: the frames were never touched before, so the kernel zeroes them first. Warm: they were;
- * under Hearth the copies were invalidated by the home's writing on them. Run with two PEs. */
+ * under Hearth the copies were invalidated by the home's writing on them.
+ *
+ * "...and mapped" is MPI_Get of the same, each piece then mapped into a view by the pager's own
+ * means, and a load from each page: what no pager can do without. Run with two PEs. */
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "pair.h"
+#include "vm/userfaultfd.h"
+#include "vm/vm.h"
 
 #define BYTES ((size_t)64 << 20)
 #define PIECE ((size_t)1 << 20)
 #define PAGE  4096u
 #define REPS  9
 
-/* Milliseconds. */
-static double get_all(MPI_Win window, char *into)
+static struct hth_uffd bare = {-1, NULL, NULL};
+
+/* A piece of the view, of which nothing is mapped: to be read, and read. */
+static void map_piece(char *view, size_t at)
+{
+    if (bare.fd >= 0) {
+        hth_uffd_protect(&bare, at, PIECE, HTH_VIEW_READ, at);
+    } else {
+        mprotect(view + at, PIECE, PROT_READ);
+#ifdef MADV_POPULATE_READ
+        madvise(view + at, PIECE, MADV_POPULATE_READ);
+#endif
+    }
+    for (size_t page = at; page < at + PIECE; page += PAGE) {
+        (void)*(const volatile char *)(view + page);
+    }
+}
+
+/* Milliseconds; `view`: NULL, or where to map it as well. */
+static double get_all(MPI_Win window, char *into, char *view)
 {
     double begin = bench_now_us();
     for (size_t at = 0; at < BYTES; at += PIECE) {
         MPI_Get(into + at, (int)PIECE, MPI_BYTE, 1, (MPI_Aint)at, (int)PIECE, MPI_BYTE, window);
         MPI_Win_flush(1, window);
+        if (view != NULL) {
+            map_piece(view, at);
+        }
     }
     double ms = (bench_now_us() - begin) / 1000;
     demand(into[0] == 1 && into[BYTES - 1] == 1, "MPI_Get");
@@ -42,8 +69,33 @@ static void by_mpi(MPI_Win window, struct bench *fresh, struct bench *warm)
     if (me == 0) {
         int fd;
         char *into = map_memfd(&fd);
-        bench_add(fresh, get_all(window, into));
-        bench_add(warm, get_all(window, into));
+        bench_add(fresh, get_all(window, into, NULL));
+        bench_add(warm, get_all(window, into, NULL));
+        munmap(into, BYTES);
+        close(fd);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* By the pager that Hearth uses. */
+static void get_and_map(MPI_Win window, struct bench *us)
+{
+    bool uffd = hth_vm_fault_signal() == SIGBUS;
+    char why[256];
+    if (me == 0) {
+        int fd;
+        char *into = map_memfd(&fd);
+        for (int warm = 0; warm < 2; warm++) {
+            char *view =
+                mmap(NULL, BYTES, uffd ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_SHARED, fd, 0);
+            check(view == MAP_FAILED, "mmap");
+            check(uffd && !hth_uffd_open(&bare, (uint8_t *)view, (uint8_t *)into, BYTES, why,
+                                         sizeof why),
+                  "userfaultfd");
+            bench_add(&us[warm], get_all(window, into, view));
+            hth_uffd_close(&bare);
+            munmap(view, BYTES);
+        }
         munmap(into, BYTES);
         close(fd);
     }
@@ -80,7 +132,7 @@ static void by_hearth(struct bench *fresh, struct bench *warm)
 }
 
 /* They take turns, so that what else the machine does meets both. */
-static void measure(struct bench *mpi, struct bench *hearth)
+static void measure(struct bench *mpi, struct bench *mapped, struct bench *hearth)
 {
     int fd;
     char *source = map_memfd(&fd);
@@ -90,6 +142,7 @@ static void measure(struct bench *mpi, struct bench *hearth)
     MPI_Win_lock_all(MPI_MODE_NOCHECK, window);
     for (int rep = 0; rep < REPS; rep++) {
         by_mpi(window, &mpi[0], &mpi[1]);
+        get_and_map(window, mapped);
         by_hearth(&hearth[0], &hearth[1]);
     }
     MPI_Win_unlock_all(window);
@@ -104,6 +157,9 @@ int main(int argc, char **argv)
     static struct bench mpi[] = {
         {.name = "MPI_Get of 1 MiB, fresh frames", .work = "sequential read 64 MiB", .unit = "ms"},
         {.name = "MPI_Get of 1 MiB, warm frames", .work = "sequential read 64 MiB", .unit = "ms"}};
+    static struct bench mapped[] = {
+        {.name = "the same and mapped, fresh", .work = "sequential read 64 MiB", .unit = "ms"},
+        {.name = "the same and mapped, warm", .work = "sequential read 64 MiB", .unit = "ms"}};
     static struct bench hearth[] = {{.name = "Hearth, fresh frames",
                                      .work = "sequential read 64 MiB",
                                      .protocol = "invalidate",
@@ -112,11 +168,12 @@ int main(int argc, char **argv)
                                      .work = "sequential read 64 MiB",
                                      .protocol = "invalidate",
                                      .unit = "ms"}};
-    measure(mpi, hearth);
+    measure(mpi, mapped, hearth);
     if (me == 0) {
         print_head("sequential read of 64 MiB, ms, 9 repetitions", "to MPI");
         for (int i = 0; i < 2; i++) {
             bench_print(&mpi[i], NULL);
+            bench_print(&mapped[i], &mpi[i]);
             bench_print(&hearth[i], &mpi[i]);
         }
     }
