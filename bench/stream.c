@@ -64,37 +64,31 @@ static char *map_memfd(int *fd_out)
     return memory;
 }
 
-static void by_mpi(MPI_Win window, struct bench *fresh, struct bench *warm)
-{
-    if (me == 0) {
-        int fd;
-        char *into = map_memfd(&fd);
-        bench_add(fresh, get_all(window, into, NULL));
-        bench_add(warm, get_all(window, into, NULL));
-        munmap(into, BYTES);
-        close(fd);
-    }
-    MPI_Barrier(MPI_COMM_WORLD);
-}
-
-/* By the pager that Hearth uses. */
-static void get_and_map(MPI_Win window, struct bench *us)
+/* A view of it, controlled as Hearth's pager would. */
+static char *open_view(int fd, char *into)
 {
     bool uffd = hth_vm_fault_signal() == SIGBUS;
     char why[256];
+    char *view = mmap(NULL, BYTES, uffd ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_SHARED, fd, 0);
+    check(view == MAP_FAILED, "mmap");
+    check(uffd && !hth_uffd_open(&bare, (uint8_t *)view, (uint8_t *)into, BYTES, why, sizeof why),
+          "userfaultfd");
+    return view;
+}
+
+/* us[0] fresh, us[1] warm. */
+static void by_mpi(MPI_Win window, struct bench *us, bool mapped)
+{
     if (me == 0) {
         int fd;
         char *into = map_memfd(&fd);
         for (int warm = 0; warm < 2; warm++) {
-            char *view =
-                mmap(NULL, BYTES, uffd ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_SHARED, fd, 0);
-            check(view == MAP_FAILED, "mmap");
-            check(uffd && !hth_uffd_open(&bare, (uint8_t *)view, (uint8_t *)into, BYTES, why,
-                                         sizeof why),
-                  "userfaultfd");
+            char *view = mapped ? open_view(fd, into) : NULL;
             bench_add(&us[warm], get_all(window, into, view));
-            hth_uffd_close(&bare);
-            munmap(view, BYTES);
+            if (view != NULL) {
+                hth_uffd_close(&bare);
+                munmap(view, BYTES);
+            }
         }
         munmap(into, BYTES);
         close(fd);
@@ -141,8 +135,8 @@ static void measure(struct bench *mpi, struct bench *mapped, struct bench *heart
     MPI_Win_create(source, (MPI_Aint)BYTES, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &window);
     MPI_Win_lock_all(MPI_MODE_NOCHECK, window);
     for (int rep = 0; rep < REPS; rep++) {
-        by_mpi(window, &mpi[0], &mpi[1]);
-        get_and_map(window, mapped);
+        by_mpi(window, mpi, false);
+        by_mpi(window, mapped, true);
         by_hearth(&hearth[0], &hearth[1]);
     }
     MPI_Win_unlock_all(window);

@@ -171,7 +171,8 @@ static struct hth_window missed(struct hth_region *r, uint64_t page)
     return plan(r, found, page, page);
 }
 
-struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r, uint64_t page,
+                                   const struct hth_span *ahead)
 {
     if (r->ahead.window_max < 2) {
         return alone(page);
@@ -179,13 +180,6 @@ struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r
     hth_port_short_lock(c->port, &r->ahead.lock);
     struct hth_window window = missed(r, page);
     hth_port_short_unlock(c->port, &r->ahead.lock);
-    return window;
-}
-
-struct hth_window hth_ahead_missed_in_run(struct hth_coherence *c, struct hth_region *r,
-                                          uint64_t page, const struct hth_span *ahead)
-{
-    struct hth_window window = hth_ahead_missed(c, r, page);
     if (window.n == 1 && window.marker == HTH_MARKER_NONE && ahead->n > 0) {
         window.stride = ahead->upwards ? 1 : -1;
         window.n = 1 + ahead->n;

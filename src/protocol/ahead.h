@@ -35,12 +35,10 @@ static inline void hth_bundle_add(struct hth_bundle *bundle, uint64_t page, int 
 
 #define HTH_NO_PAGE UINT64_MAX
 
-/* A page is asked for that is not here: what to fetch, itself included. Busy held. */
-struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r, uint64_t page);
-/* The same for a page that is about to be written: if no stream says what comes next, what `ahead`
- * says is likely to be written next. */
-struct hth_window hth_ahead_missed_in_run(struct hth_coherence *c, struct hth_region *r,
-                                          uint64_t page, const struct hth_span *ahead);
+/* A page is asked for that is not here: what to fetch, itself included. If no stream says what
+ * comes next, what `ahead` says is likely to be written next. Busy held. */
+struct hth_window hth_ahead_missed(struct hth_coherence *c, struct hth_region *r, uint64_t page,
+                                   const struct hth_span *ahead);
 /* A marker is asked for, and no marker from here on: what to fetch behind it, maybe nothing. Busy
  * held. */
 struct hth_window hth_ahead_reached(struct hth_coherence *c, struct hth_region *r, uint64_t page);

@@ -120,8 +120,7 @@ static void fault_at_home(struct hth_coherence *c, struct hth_region *r, uint64_
         return;
     }
     struct hth_span ahead = hth_write_ahead(c, r, page);
-    hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-    hth_dirty_add(c->port, r, page);
+    hth_make_written(c, r, page);
     hth_port_protect(c->port, r, page, 1, HTH_VIEW_WRITE);
     hth_count(&r->counts.write_faults, 1);
     hth_make_writable(c, r, ahead.first, ahead.n, true);
@@ -137,7 +136,7 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
     struct hth_bundle bundle;
     uint64_t held = HTH_NO_PAGE;
     if (hth_page_state(entry) == HTH_PAGE_INVALID) {
-        window = hth_ahead_missed_in_run(c, r, page, ahead);
+        window = hth_ahead_missed(c, r, page, ahead);
         held = page;
     } else if (entry->marker != HTH_MARKER_NONE) {
         window = hth_ahead_reached(c, r, page);
@@ -170,10 +169,7 @@ static void fault_on_copy(struct hth_coherence *c, struct hth_region *r, uint64_
     /* A page that migrates is written soon after its miss. */
     bool coming = missing || entry->marker != HTH_MARKER_NONE;
     bool writable = write || (coming && hth_heat_is_hot(c, entry));
-    struct hth_span ahead = {page, 0, true};
-    if (write) {
-        ahead = hth_write_ahead(c, r, page);
-    }
+    struct hth_span ahead = write ? hth_write_ahead(c, r, page) : (struct hth_span){0};
     bring(c, r, page, writable, &ahead);
     if (writable && hth_page_state(entry) == HTH_PAGE_CLEAN) {
         hth_make_dirty(c, r, page);

@@ -71,17 +71,8 @@ static bool map(struct hth_coherence *c, struct hth_region *r, uint64_t page, bo
 {
     struct hth_page *p = &r->pages[page];
     bool home = hth_page_home(c->port, r, page) == c->my_pe;
+    bool made = write && hth_make_written(c, r, page);
     enum hth_page_state state = hth_page_state(p);
-    bool made = false;
-    if (write && home && state == HTH_PAGE_TRACKED) {
-        hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-        hth_dirty_add(c->port, r, page);
-        made = true;
-    } else if (write && state == HTH_PAGE_CLEAN) {
-        hth_make_dirty(c, r, page);
-        made = true;
-    }
-    state = hth_page_state(p);
     if (state == HTH_PAGE_INVALID && !home) {
         return false; /* evicted meanwhile: it faults again */
     }
@@ -101,7 +92,7 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
     uint64_t held = HTH_NO_PAGE;
     if (hth_page_state(p) == HTH_PAGE_INVALID) {
         hth_count(&r->counts.read_misses, !write);
-        window = hth_ahead_missed_in_run(c, r, page, ahead);
+        window = hth_ahead_missed(c, r, page, ahead);
         held = page;
     } else if (p->marker != HTH_MARKER_NONE) {
         window = hth_ahead_reached(c, r, page);
@@ -118,10 +109,7 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
 void hth_update_fault(struct hth_coherence *c, struct hth_region *r, uint64_t page, bool write)
 {
     hth_wait_for_busy(c, r, page);
-    struct hth_span ahead = {page, 0, true};
-    if (write) {
-        ahead = hth_write_ahead(c, r, page);
-    }
+    struct hth_span ahead = write ? hth_write_ahead(c, r, page) : (struct hth_span){0};
     if (hth_page_home(c->port, r, page) != c->my_pe) {
         bring(c, r, page, write, &ahead);
     }

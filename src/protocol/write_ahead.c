@@ -33,61 +33,52 @@ static bool is_written(const struct hth_region *r, uint64_t page)
     return state == HTH_PAGE_DIRTY || state == HTH_PAGE_WRITTEN;
 }
 
-/* How many pages next to this one are being written, up to `max` and within first ... end - 1. */
-static unsigned run_below(const struct hth_region *r, uint64_t page, uint64_t first, unsigned max)
+/* How many pages next to this one are being written, one side of it (step 1 or -1), up to `max`. */
+static unsigned run_beside(const struct hth_region *r, uint64_t page, int step, uint64_t max)
 {
     unsigned n = 0;
-    while (n < max && page - n > first && is_written(r, page - n - 1)) {
+    while (n < max && is_written(r, page + (uint64_t)step * (n + 1))) {
         n++;
     }
     return n;
 }
 
-static unsigned run_above(const struct hth_region *r, uint64_t page, uint64_t end, unsigned max)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    unsigned n = 0;
-    while (n < max && page + n + 1 < end && is_written(r, page + n + 1)) {
-        n++;
-    }
-    return n;
+    return a < b ? a : b;
 }
 
 /* Copies and their twins need memory, and what is guessed evicts nothing; the page that is written
  * comes first. A home's pages are where they are. */
 static unsigned within_cache(const struct hth_coherence *c, const struct hth_region *r,
-                             uint64_t page, unsigned n)
+                             uint64_t page, uint64_t n)
 {
     if (r->cache == NULL || hth_page_known_home(r, page) == c->my_pe) {
-        return n;
+        return (unsigned)n;
     }
     uint64_t room = hth_cache_room(r) / (2 * r->page_bytes);
-    room -= room > 0;
-    return room < n ? (unsigned)room : n;
+    return (unsigned)least(n, room > 0 ? room - 1 : 0);
 }
 
 struct hth_span hth_write_ahead(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
-    struct hth_span span = {page, 0, true};
-    unsigned max = c->tuning.write_ahead;
-    uint64_t first = 0, end = 0;
-    if (max > r->ahead.window_max) {
-        max = r->ahead.window_max;
-    }
+    struct hth_span span = {0};
+    uint64_t max = least(c->tuning.write_ahead, r->ahead.window_max), first = 0, end = 0;
     bool beside =
         (page > 0 && is_written(r, page - 1)) || (page + 1 < r->n_pages && is_written(r, page + 1));
     if (max < 2 || !beside || !hth_homes_bounds(r->homes, page, &first, &end)) {
         return span;
     }
-    unsigned below = run_below(r, page, first, max), above = run_above(r, page, end, max);
-    if (below > 0 && above == 0) {
-        uint64_t left = end - page - 1;
-        span.n = within_cache(c, r, page, left < below ? (unsigned)left : below);
+    uint64_t pages_below = page - first, pages_above = end - page - 1;
+    unsigned below = run_beside(r, page, -1, least(max, pages_below));
+    unsigned above = run_beside(r, page, 1, least(max, pages_above));
+    if (above == 0) {
+        span.upwards = true;
+        span.n = within_cache(c, r, page, least(below, pages_above));
         span.first = page + 1;
-    } else if (above > 0 && below == 0) {
-        uint64_t left = page - first;
-        span.n = within_cache(c, r, page, left < above ? (unsigned)left : above);
+    } else if (below == 0) {
+        span.n = within_cache(c, r, page, least(above, pages_below));
         span.first = page - span.n;
-        span.upwards = false;
     }
     return span;
 }
@@ -101,6 +92,21 @@ void hth_make_dirty(struct hth_coherence *c, struct hth_region *r, uint64_t page
     memcpy(entry->side, hth_frame(r, page), r->page_bytes);
     hth_page_set_state(c->port, r, page, HTH_PAGE_DIRTY);
     hth_dirty_add(c->port, r, page);
+}
+
+bool hth_make_written(struct hth_coherence *c, struct hth_region *r, uint64_t page)
+{
+    switch (hth_page_state(&r->pages[page])) {
+    case HTH_PAGE_CLEAN:
+        hth_make_dirty(c, r, page);
+        return true;
+    case HTH_PAGE_TRACKED:
+        hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
+        hth_dirty_add(c->port, r, page);
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Is it to be made writable? Under what guards the page's state. */
@@ -132,13 +138,8 @@ static void make_run_writable(struct hth_coherence *c, struct hth_region *r, uin
         if (!is_for_it(r, page, guess)) {
             continue;
         }
-        if (hth_page_state(&r->pages[page]) == HTH_PAGE_CLEAN) {
-            r->pages[page].marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
-            hth_make_dirty(c, r, page);
-        } else {
-            hth_page_set_state(c->port, r, page, HTH_PAGE_WRITTEN);
-            hth_dirty_add(c->port, r, page);
-        }
+        r->pages[page].marker = HTH_MARKER_NONE; /* whether it is asked for will not be seen */
+        hth_make_written(c, r, page);
         pages[made++] = page;
     }
     hth_protect_runs(c->port, r, pages, made, HTH_VIEW_WRITE);

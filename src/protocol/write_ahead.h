@@ -30,7 +30,10 @@ static inline bool hth_span_has(const struct hth_span *span, uint64_t page)
 void hth_make_writable(struct hth_coherence *c, struct hth_region *r, uint64_t first, unsigned n,
                        bool guess);
 
-/* A clean copy, guarded: a twin, DIRTY, and on the list. Its view is the caller's. */
+/* Under what guards the page's state; its view is the caller's. A clean copy: a twin, DIRTY, and on
+ * the list. */
 void hth_make_dirty(struct hth_coherence *c, struct hth_region *r, uint64_t page);
+/* Likewise that, or at a home TRACKED to WRITTEN and on the list. False: neither, nothing done. */
+bool hth_make_written(struct hth_coherence *c, struct hth_region *r, uint64_t page);
 
 #endif

@@ -57,7 +57,8 @@ static void touch(uint64_t page)
     if (hth_page_state(entry) == HTH_PAGE_INVALID) {
         misses++;
         CU_ASSERT_TRUE(hth_port_trylock(&port, &entry->busy));
-        struct hth_window window = hth_ahead_missed(c, &region, page);
+        static const struct hth_span unknown = {0};
+        struct hth_window window = hth_ahead_missed(c, &region, page, &unknown);
         bring(&window, page);
         hth_port_unlock(&port, &entry->busy);
     } else if (entry->marker != HTH_MARKER_NONE) {
