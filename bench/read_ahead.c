@@ -3,9 +3,10 @@
  * load on each page, beside what plain MPI needs for the same bytes: MPI_Get in pieces of 1 MiB
  * into a memfd, never touched before (fresh) or again (warm).
  *
- * First: the pages have never been here. Again: the copies were invalidated by the home's writing
- * on them. Advised: hearth_advise(HEARTH_WILL_READ) on the whole before the loads, and its time
- * counted. All repetitions take turns. Run with two PEs. Usage: read_ahead [pattern...] */
+ * First: the pages have never been here. Again: the home has written them since, and what the
+ * reader's acquire does about that counts. Advised: hearth_advise(HEARTH_WILL_READ) on the whole
+ * before the loads, and its time counted. All repetitions take turns. Run with two PEs. Usage:
+ * read_ahead [pattern...] */
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -62,6 +63,7 @@ static void bare(struct bench *fresh, struct bench *warm)
 static double read_all(const volatile char *shared, bool advise)
 {
     double start = bench_now_us();
+    check(hearth_acquire(), "hearth_acquire");
     if (advise) {
         check(
             hearth_advise((const void *)(uintptr_t)shared, (size_t)PAGES * PAGE, HEARTH_WILL_READ),
@@ -84,25 +86,19 @@ static void hearth(struct bench *first, struct bench *again, bool advise, char v
 {
     struct hearth_region *region;
     char *shared = region_new(&region, (size_t)PAGES * PAGE, INVALIDATE, 0, 1);
-    if (me == 1) {
-        write_all(shared, value);
-    }
-    check(hearth_barrier_all(), "barrier");
-    if (me == 0) {
-        bench_add(first, read_all(shared, advise));
-    }
-    for (int i = 0; i < 2; i++) { /* the second time, what was learnt the first time helps */
-        check(hearth_barrier_all(), "barrier");
+    for (int turn = 0; turn < 3; turn++) {
         if (me == 1) {
-            write_all(shared, (char)(value + 100 + i));
+            write_all(shared, (char)(value + 100 * turn));
+            check(hearth_release(), "hearth_release");
         }
-        check(hearth_barrier_all(), "barrier");
+        MPI_Barrier(MPI_COMM_WORLD);
         if (me == 0) {
             double us = read_all(shared, advise);
-            if (i == 1) {
-                bench_add(again, us);
+            if (turn != 1) { /* from the second time on, what was learnt the first time helps */
+                bench_add(turn == 0 ? first : again, us);
             }
         }
+        MPI_Barrier(MPI_COMM_WORLD);
     }
     region_end(region);
 }

@@ -80,15 +80,33 @@ void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page)
     }
 }
 
-#define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed */
+#define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed, .trust */
 #define REFRESHED_MAX 63u
 #define TRUST_MAX     4u
+#define TRUST_VAIN    7u /* told of in vain: not to be guessed from one sweep */
+#define GUESSED_MAX   2u /* refreshes of a guess: a home may tell of a page twice an iteration */
 
-void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page)
+static unsigned refreshes(const struct hth_coherence *c, const struct hth_page *page)
 {
+    unsigned limit = c->tuning.probe_after << page->trust;
+    return limit < REFRESHED_MAX ? limit : REFRESHED_MAX;
+}
+
+void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page, unsigned window)
+{
+    unsigned after = c->tuning.wanted_after;
+    bool swept = c->tuning.sweep != 0 && window >= c->tuning.sweep;
     page->refreshed = 0;
-    if (page->wanted < c->tuning.wanted_after && page->wanted < WANTED_MAX) {
-        page->wanted++;
+    if (after > WANTED_MAX || page->wanted >= after) {
+        return;
+    }
+    bool guess = swept && page->wanted + 1u < after && page->trust != TRUST_VAIN;
+    page->wanted = (uint8_t)(guess ? after : page->wanted + 1u);
+    if (page->wanted == after && page->trust == TRUST_VAIN) {
+        page->trust = 0;
+    }
+    if (guess && refreshes(c, page) > GUESSED_MAX) {
+        page->refreshed = (refreshes(c, page) - GUESSED_MAX) & REFRESHED_MAX;
     }
 }
 
@@ -98,8 +116,7 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
     if (page->wanted < c->tuning.wanted_after || page->marker != HTH_MARKER_NONE) {
         return false;
     }
-    unsigned limit = c->tuning.probe_after << page->trust;
-    if (page->refreshed < (limit < REFRESHED_MAX ? limit : REFRESHED_MAX)) {
+    if (page->refreshed < refreshes(c, page)) {
         page->refreshed++;
         return true;
     }
@@ -113,5 +130,5 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
 void hth_wanted_no_more(struct hth_page *page)
 {
     page->wanted = 0;
-    page->trust = 0;
+    page->trust = TRUST_VAIN;
 }

@@ -23,7 +23,11 @@
  * it where it is, mapped, instead of dropping it for the next fault to fetch: a get, without which
  * there would have been the same get, a fault and two changes of view. Whether it is still read
  * cannot be seen then. So now and then it is dropped all the same, a *probe*: after `probe_after`
- * refreshes, and twice as many each time that it turned out to be wanted. */
+ * refreshes, and twice as many each time that it turned out to be wanted.
+ *
+ * What was read in a sweep is likely to be swept again, and to fetch it by a fault is most of what
+ * it costs then: a copy that came in a window of `sweep` pages is guessed to be wanted, for two
+ * refreshes, then the probe. Where the guess was wrong, it is not made again. */
 #ifndef HTH_PROTOCOL_HEAT_H
 #define HTH_PROTOCOL_HEAT_H
 
@@ -58,8 +62,8 @@ bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region 
  * page is as hot as it was, but its sum says nothing. */
 void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page);
 
-/* A copy was fetched. */
-void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page);
+/* A copy was fetched, in a window of so many pages that read-ahead expects to be read (0: not). */
+void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page, unsigned window);
 
 /* An acquire is told of a clean copy: is it to be refreshed? Counts it as refreshed, or dropped. */
 bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page);

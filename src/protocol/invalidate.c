@@ -180,6 +180,7 @@ static void release_pages(struct hth_coherence *c, struct hth_region *r, const u
 struct taker {
     struct hth_coherence *c;
     struct hth_region *r;
+    struct told *told; /* of an acquire */
 };
 
 /* A page that was exclusive when somebody registered counts as written: what the home wrote on it
@@ -203,7 +204,7 @@ static void take_hints(void *arg, uint64_t first, uint64_t bits)
 
 void hth_invalidate_take_hints(struct hth_coherence *c, struct hth_region *r)
 {
-    struct taker taker = {c, r};
+    struct taker taker = {c, r, NULL};
     /* Pairs with a registrant's atomic on the hint, then its get: if we miss its hint below, its
      * get comes after what this PE has stored to the page, exclusive as it is. */
     atomic_thread_fence(memory_order_seq_cst);
@@ -254,6 +255,15 @@ struct told {
     unsigned n_run;
     struct hth_bundle wanted, fresh;
 };
+
+/* What comes aside is merged while the cache still holds it. */
+#define FRESH_MAX 64u
+
+static unsigned wanted_max(const struct hth_coherence *c, const struct hth_region *r)
+{
+    unsigned batch = hth_batch(c, r);
+    return batch < HTH_TOGETHER ? batch : HTH_TOGETHER;
+}
 
 static void end_run(struct hth_coherence *c, struct hth_region *r, struct told *told)
 {
@@ -307,7 +317,7 @@ static void refresh_later(struct hth_coherence *c, struct hth_region *r, struct 
                           struct hth_bundle *bundle, uint64_t page)
 {
     hth_bundle_add(bundle, page, hth_page_home(c->port, r, page));
-    if (told->wanted.n + told->fresh.n == hth_batch(c, r)) {
+    if (told->wanted.n + told->fresh.n == wanted_max(c, r) || told->fresh.n == FRESH_MAX) {
         end_told(c, r, told);
     }
 }
@@ -351,33 +361,34 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
     struct taker *t = arg;
     struct hth_coherence *c = t->c;
     struct hth_region *r = t->r;
-    struct told told;
+    struct told *told = t->told;
     uint64_t dirty[64];
     unsigned n_dirty = 0;
-    told.n_run = told.wanted.n = told.fresh.n = 0;
     for (; bits != 0; bits &= bits - 1) {
         uint64_t page = first + (uint64_t)__builtin_ctzll(bits);
         struct hth_page *entry = &r->pages[page];
         hth_port_trace(c->port, r, page, HTH_EVENT_TOLD, 0);
-        make_busy(c, r, &told, page);
+        make_busy(c, r, told, page);
         switch (hth_page_state(entry)) {
         case HTH_PAGE_CLEAN:
             if (hth_wanted_stays(c, entry)) {
-                refresh_later(c, r, &told, &told.wanted, page);
+                refresh_later(c, r, told, &told->wanted, page);
             } else {
-                told.first = told.n_run == 0 ? page : told.first;
-                told.n_run++;
+                told->first = told->n_run == 0 ? page : told->first;
+                if (++told->n_run == hth_batch(c, r)) {
+                    end_run(c, r, told);
+                }
             }
             continue;
         case HTH_PAGE_DIRTY:
             if (is_refreshed(c, entry)) {
-                refresh_later(c, r, &told, &told.fresh, page);
+                refresh_later(c, r, told, &told->fresh, page);
                 continue;
             }
             dirty[n_dirty++] = page;
             break;
         case HTH_PAGE_INVALID: /* told, and not touched since it was told last */
-            end_run(c, r, &told);
+            end_run(c, r, told);
             told_in_vain(c, r, page);
             break;
         case HTH_PAGE_TRACKED: /* a late notice about memory that was freed and is mine now */
@@ -387,10 +398,10 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
             break;
         }
         hth_busy_done(c, r, page);
-        end_run(c, r, &told);
+        end_run(c, r, told);
     }
-    end_told(c, r, &told);
     if (n_dirty > 0) {
+        end_told(c, r, told); /* a release waits for busy with that lock held */
         hth_wait_for_release_lock(c);
         hth_invalidate_evict(c, r, dirty, n_dirty);
         hth_port_unlock(c->port, &c->release_lock);
@@ -400,8 +411,11 @@ static void take_stale(void *arg, uint64_t first, uint64_t bits)
 
 void hth_invalidate_acquire(struct hth_coherence *c, struct hth_region *r)
 {
-    struct taker taker = {c, r};
+    struct told told;
+    struct taker taker = {c, r, &told};
+    told.n_run = told.wanted.n = told.fresh.n = 0;
     if (hth_bitmap_take(c->port, r, &r->stale, take_stale, &taker)) {
+        end_told(c, r, &told);
         hth_count(&r->counts.acquires, 1);
     }
 }
@@ -439,7 +453,8 @@ void hth_invalidate_forget(struct hth_coherence *c, struct hth_region *r, uint64
         entry->heat = 0;
     }
     if (entry->wanted != 0 || entry->trust != 0) {
-        hth_wanted_no_more(entry);
+        entry->wanted = 0;
+        entry->trust = 0;
     }
     if (entry->state != 0) {
         hth_page_set_state(c->port, r, page, HTH_PAGE_INVALID);

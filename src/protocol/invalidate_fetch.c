@@ -61,13 +61,15 @@ static void count_fetched(struct hth_region *r, unsigned n)
     hth_count(&r->counts.bytes_in, n * r->page_bytes);
 }
 
-static void fetch(struct hth_coherence *c, struct hth_region *r, const struct hth_bundle *bundle)
+/* `window`: of how many pages that are expected to be read. */
+static void fetch(struct hth_coherence *c, struct hth_region *r, const struct hth_bundle *bundle,
+                  unsigned window)
 {
     register_all(c, r, bundle);
     get_all(c, r, bundle, NULL);
     for (unsigned i = 0; i < bundle->n; i++) {
         r->pages[bundle->pages[i]].registered = 1; /* and touched */
-        hth_wanted_note(c, &r->pages[bundle->pages[i]]);
+        hth_wanted_note(c, &r->pages[bundle->pages[i]], window);
         hth_page_set_state(c->port, r, bundle->pages[i], HTH_PAGE_CLEAN);
         hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
     }
@@ -145,7 +147,7 @@ static void bring(struct hth_coherence *c, struct hth_region *r, uint64_t page, 
     }
     hth_ahead_collect(c, r, &window, held, &bundle);
     if (bundle.n > 0) {
-        fetch(c, r, &bundle);
+        fetch(c, r, &bundle, window.marker != HTH_MARKER_NONE ? window.n : 0);
         for (unsigned i = 0; i < bundle.n; i++) { /* as if each had been missed */
             uint64_t other = bundle.pages[i];
             if (other != held && other != hth_ahead_marker(&window, held, &bundle) &&
@@ -231,7 +233,7 @@ void hth_invalidate_advise(struct hth_coherence *c, struct hth_region *r, uint64
         struct hth_bundle bundle;
         hth_ahead_collect(c, r, &window, HTH_NO_PAGE, &bundle);
         if (bundle.n > 0) {
-            fetch(c, r, &bundle);
+            fetch(c, r, &bundle, 0);
             hth_ahead_place(c, r, &window, HTH_NO_PAGE, false, &bundle);
         }
     }

@@ -145,6 +145,7 @@ static void draw_tuning(struct hth_tuning *tuning, struct sim_rng *rng)
     tuning->wanted_after = often[sim_below(rng, 4)];
     tuning->probe_after = often[sim_below(rng, 4)];
     tuning->write_ahead = sim_chance(rng, 25) ? 0 : 8;
+    tuning->sweep = sim_chance(rng, 50) ? sim_between(rng, 2, 4) : 0;
 }
 
 void sim_config_draw(struct sim_config *config, uint64_t seed, const struct sim_options *options)
@@ -199,8 +200,9 @@ void sim_config_print(const struct sim_config *c)
            c->poll_percent, c->hold_percent, c->hold_steps_max, c->piece_percent, c->stage_percent,
            c->point_after ? "points on both sides" : "points before", c->step_ns, c->steps_max);
     printf("  tuning: batch %u, hot after %u, cool after %u (home %u), wanted after %u, probed "
-           "after %u, vain notices %u, packed from %u runs (%u a page), %u written ahead\n",
+           "after %u, swept from %u, vain notices %u, packed from %u runs (%u a page), %u written "
+           "ahead\n",
            c->tuning.batch, c->tuning.hot_after, c->tuning.cool_after, c->tuning.cool_after_home,
-           c->tuning.wanted_after, c->tuning.probe_after, c->tuning.vain_notices,
+           c->tuning.wanted_after, c->tuning.probe_after, c->tuning.sweep, c->tuning.vain_notices,
            c->tuning.pack_runs, c->tuning.pack_page_runs, c->tuning.write_ahead);
 }

@@ -33,12 +33,12 @@ static void test_wanted(void)
     static const unsigned expected[] = {0, 0, 4, 8, 16, 32, 63, 63, 63};
     start(3, 4);
     for (unsigned i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        hth_wanted_note(c, &page);
+        hth_wanted_note(c, &page, 0);
         CU_ASSERT_EQUAL(refreshes(), expected[i]);
     }
     hth_wanted_no_more(&page);
     for (unsigned i = 0; i < 4; i++) {
-        hth_wanted_note(c, &page);
+        hth_wanted_note(c, &page, 0);
         CU_ASSERT_EQUAL(refreshes(), expected[i]);
     }
     free(c);
@@ -49,14 +49,45 @@ static void test_bounds(void)
 {
     start(3, 1000);
     for (unsigned i = 0; i < 100; i++) {
-        hth_wanted_note(c, &page);
+        hth_wanted_note(c, &page, 0);
     }
     CU_ASSERT_EQUAL(page.wanted, 3);
     CU_ASSERT_EQUAL(refreshes(), 63);
     free(c);
     start(4, 1); /* never */
     for (unsigned i = 0; i < 100; i++) {
-        hth_wanted_note(c, &page);
+        hth_wanted_note(c, &page, 0);
+        CU_ASSERT_EQUAL(refreshes(), 0);
+    }
+    free(c);
+}
+
+/* Fetched in a sweep: guessed to be wanted at once, for two refreshes, and if it was, as if it had
+ * been fetched as often as others. In vain: not guessed again until it has. */
+static void test_swept(void)
+{
+    static const unsigned expected[] = {2, 8, 16};
+    static const unsigned after_vain[] = {0, 0, 4, 8};
+    start(3, 4);
+    c->tuning.sweep = 16;
+    hth_wanted_note(c, &page, 15);
+    CU_ASSERT_EQUAL(refreshes(), 0);
+    hth_wanted_no_more(&page);
+    page.trust = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        hth_wanted_note(c, &page, 16);
+        CU_ASSERT_EQUAL(refreshes(), expected[i]);
+    }
+    hth_wanted_no_more(&page);
+    for (unsigned i = 0; i < 4; i++) {
+        hth_wanted_note(c, &page, 256);
+        CU_ASSERT_EQUAL(refreshes(), after_vain[i]);
+    }
+    free(c);
+    start(4, 4); /* nothing is wanted, ever */
+    c->tuning.sweep = 16;
+    for (unsigned i = 0; i < 10; i++) {
+        hth_wanted_note(c, &page, 256);
         CU_ASSERT_EQUAL(refreshes(), 0);
     }
     free(c);
@@ -66,7 +97,7 @@ static void test_bounds(void)
 static void test_marker(void)
 {
     start(1, 4);
-    hth_wanted_note(c, &page);
+    hth_wanted_note(c, &page, 0);
     page.marker = HTH_MARKER_GROWING;
     CU_ASSERT_EQUAL(refreshes(), 0);
     page.marker = HTH_MARKER_NONE;
@@ -118,6 +149,7 @@ void hth_suite_heat(void)
     static const struct hth_unit_test tests[] = {
         {"wanted copies are refreshed, and probed now and then", test_wanted},
         {"bounds", test_bounds},
+        {"what was swept is guessed to be wanted", test_swept},
         {"a marker is not refreshed", test_marker},
         {"a home looks less and less often", test_home},
     };
