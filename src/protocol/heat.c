@@ -10,6 +10,12 @@ static unsigned cool_after(const struct hth_coherence *c, const struct hth_regio
     return r->page_bytes <= 16384 || c->tuning.cool_after < 2 ? c->tuning.cool_after : 2;
 }
 
+/* What was hot, and is no longer: the next release that finds it written makes it hot again. */
+static unsigned cooled(const struct hth_coherence *c)
+{
+    return c->tuning.hot_after > 0 ? c->tuning.hot_after - 1 : 0;
+}
+
 void hth_heat_note(const struct hth_coherence *c, const struct hth_region *r, struct hth_page *page,
                    bool changed, bool kept)
 {
@@ -20,8 +26,10 @@ void hth_heat_note(const struct hth_coherence *c, const struct hth_region *r, st
         page->heat = (uint8_t)(hot ? hot_after + cool_after(c, r) : warmer);
     } else if (page->heat > hot_after) {
         page->heat--;
+    } else if (kept) {
+        page->heat = (uint8_t)hot_after;
     } else {
-        page->heat = (uint8_t)(kept ? hot_after : 0);
+        page->heat = (uint8_t)(page->heat == hot_after ? cooled(c) : 0);
     }
 }
 
@@ -63,7 +71,7 @@ bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region 
     if (entry->heat <= hot_after) {
         entry->trust = 0;
     } else if (sum == entry->sum) {
-        entry->heat = 0;
+        entry->heat = (uint8_t)cooled(c);
         return false;
     } else if (entry->trust < HOME_TRUST_MAX) {
         entry->trust++;
@@ -127,8 +135,15 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
     return false;
 }
 
-void hth_wanted_no_more(struct hth_page *page)
+void hth_wanted_no_more(const struct hth_coherence *c, struct hth_page *page)
 {
-    page->wanted = 0;
-    page->trust = TRUST_VAIN;
+    unsigned after = c->tuning.wanted_after;
+    bool proven = page->trust > 1 && page->trust != TRUST_VAIN; /* the last probe raised it */
+    if (proven && after > 0 && page->wanted + 1u >= after) {
+        page->wanted = (after - 1) & WANTED_MAX;
+        page->trust = (page->trust - 1u) / 2;
+    } else {
+        page->wanted = 0;
+        page->trust = TRUST_VAIN;
+    }
 }

@@ -68,8 +68,9 @@ void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page, unsig
 /* An acquire is told of a clean copy: is it to be refreshed? Counts it as refreshed, or dropped. */
 bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page);
 
-/* It is told of again and again, and nobody has asked for it since it was dropped. (Once in vain is
- * nothing: a home tells of its hot pages at every release, written or not.) */
-void hth_wanted_no_more(struct hth_page *page);
+/* It is told of again and again, and nobody has asked for it since it was dropped. Once probes had
+ * found it wanted, that may be between two phases of a program: then it is wanted from its next
+ * fetch on, trusted half as much. */
+void hth_wanted_no_more(const struct hth_coherence *c, struct hth_page *page);
 
 #endif

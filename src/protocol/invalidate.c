@@ -343,15 +343,12 @@ static void make_busy(struct hth_coherence *c, struct hth_region *r, struct told
 static void told_in_vain(struct hth_coherence *c, struct hth_region *r, uint64_t page)
 {
     struct hth_page *entry = &r->pages[page];
-    /* Once may be between two reads. */
-    if (entry->registered > 1) {
-        hth_wanted_no_more(entry);
-    }
     int home = entry->registered ? hth_page_known_home(r, page) : HTH_HOME_NONE;
     if (home < 0) { /* freed just now, while this thread was on its way */
     } else if (entry->registered < c->tuning.vain_notices) {
         entry->registered++;
     } else { /* no longer interested */
+        hth_wanted_no_more(c, entry);
         hth_directory_unregister(c->port, r, page, home);
     }
 }

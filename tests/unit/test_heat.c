@@ -36,11 +36,31 @@ static void test_wanted(void)
         hth_wanted_note(c, &page, 0);
         CU_ASSERT_EQUAL(refreshes(), expected[i]);
     }
-    hth_wanted_no_more(&page);
+    hth_wanted_no_more(c, &page); /* a phase of the program ends, and another begins */
+    for (unsigned i = 0; i < 3; i++) {
+        hth_wanted_note(c, &page, 0);
+        CU_ASSERT_EQUAL(refreshes(), 8u << i);
+    }
+    hth_wanted_no_more(c, &page);
+    hth_wanted_no_more(c, &page); /* in vain once more: all is forgotten */
     for (unsigned i = 0; i < 4; i++) {
         hth_wanted_note(c, &page, 0);
         CU_ASSERT_EQUAL(refreshes(), expected[i]);
     }
+    free(c);
+}
+
+/* Wanted, but no probe had found so yet. */
+static void test_unproven(void)
+{
+    start(3, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        hth_wanted_note(c, &page, 0);
+    }
+    CU_ASSERT_EQUAL(refreshes(), 4);
+    hth_wanted_no_more(c, &page);
+    hth_wanted_note(c, &page, 0);
+    CU_ASSERT_EQUAL(refreshes(), 0);
     free(c);
 }
 
@@ -72,13 +92,14 @@ static void test_swept(void)
     c->tuning.sweep = 16;
     hth_wanted_note(c, &page, 15);
     CU_ASSERT_EQUAL(refreshes(), 0);
-    hth_wanted_no_more(&page);
+    hth_wanted_no_more(c, &page);
     page.trust = 0;
     for (unsigned i = 0; i < 3; i++) {
         hth_wanted_note(c, &page, 16);
         CU_ASSERT_EQUAL(refreshes(), expected[i]);
     }
-    hth_wanted_no_more(&page);
+    hth_wanted_no_more(c, &page);
+    hth_wanted_no_more(c, &page);
     for (unsigned i = 0; i < 4; i++) {
         hth_wanted_note(c, &page, 256);
         CU_ASSERT_EQUAL(refreshes(), after_vain[i]);
@@ -148,6 +169,7 @@ void hth_suite_heat(void)
 {
     static const struct hth_unit_test tests[] = {
         {"wanted copies are refreshed, and probed now and then", test_wanted},
+        {"wanted in vain at once", test_unproven},
         {"bounds", test_bounds},
         {"what was swept is guessed to be wanted", test_swept},
         {"a marker is not refreshed", test_marker},
