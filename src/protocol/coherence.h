@@ -31,8 +31,8 @@ struct hth_tuning {
     unsigned wanted_after;    /* Write-invalidate: a copy is wanted when fetched so often in a row,
                                  each time after it was dropped (more than 3: never); */
     unsigned probe_after;     /* refreshed so often, it is dropped to see whether it still is; */
-    unsigned sweep;           /* a copy that came in a window of so many pages is guessed to be
-                                 wanted (0: never) */
+    unsigned sweep;           /* a copy that came in a window of so many pages is refreshed once
+                                 before it is wanted (0: not) */
     unsigned vain_notices;    /* up to 6. Leave a copyset when told so often without touching the
                                  page */
     unsigned write_ahead;     /* pages that a write fault makes writable beside its own, at most

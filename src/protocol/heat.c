@@ -91,40 +91,38 @@ void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page)
 #define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed, .trust */
 #define REFRESHED_MAX 63u
 #define TRUST_MAX     4u
-#define TRUST_VAIN    7u /* told of in vain: not to be guessed from one sweep */
-#define GUESSED_MAX   2u /* refreshes of a guess: a home may tell of a page twice an iteration */
-
-static unsigned refreshes(const struct hth_coherence *c, const struct hth_page *page)
-{
-    unsigned limit = c->tuning.probe_after << page->trust;
-    return limit < REFRESHED_MAX ? limit : REFRESHED_MAX;
-}
+#define VAIN_MAX      1u /* notices between two fetches of what is to be wanted */
+#define TRUST_GUESS   6u /* not wanted yet, but guessed to be: one refresh */
+#define TRUST_VAIN    7u /* such a guess, or all that was learnt, was in vain: no guess */
 
 void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page, unsigned window)
 {
     unsigned after = c->tuning.wanted_after;
-    bool swept = c->tuning.sweep != 0 && window >= c->tuning.sweep;
+    unsigned vain = page->registered > 0 ? page->registered - 1u : 0;
     page->refreshed = 0;
-    if (after > WANTED_MAX || page->wanted >= after) {
+    if (page->trust == TRUST_GUESS) {
+        page->trust = vain == 0 ? 0 : TRUST_VAIN;
+    }
+    if (after > WANTED_MAX || page->wanted >= after || vain > VAIN_MAX) {
         return;
     }
-    bool guess = swept && page->wanted + 1u < after && page->trust != TRUST_VAIN;
-    page->wanted = (uint8_t)(guess ? after : page->wanted + 1u);
-    if (page->wanted == after && page->trust == TRUST_VAIN) {
-        page->trust = 0;
-    }
-    if (guess && refreshes(c, page) > GUESSED_MAX) {
-        page->refreshed = (refreshes(c, page) - GUESSED_MAX) & REFRESHED_MAX;
+    page->wanted++;
+    if (page->wanted == after) {
+        page->trust = page->trust == TRUST_VAIN ? 0 : page->trust;
+    } else if (page->trust == 0 && c->tuning.sweep != 0 && window >= c->tuning.sweep) {
+        page->trust = TRUST_GUESS;
     }
 }
 
 bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
 {
+    bool guess = page->trust == TRUST_GUESS && page->refreshed == 0;
     /* A marker is there to be asked for. */
-    if (page->wanted < c->tuning.wanted_after || page->marker != HTH_MARKER_NONE) {
+    if ((page->wanted < c->tuning.wanted_after && !guess) || page->marker != HTH_MARKER_NONE) {
         return false;
     }
-    if (page->refreshed < refreshes(c, page)) {
+    uint64_t limit = (uint64_t)c->tuning.probe_after << page->trust;
+    if (guess || page->refreshed < (limit < REFRESHED_MAX ? limit : REFRESHED_MAX)) {
         page->refreshed++;
         return true;
     }
@@ -138,7 +136,7 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
 void hth_wanted_no_more(const struct hth_coherence *c, struct hth_page *page)
 {
     unsigned after = c->tuning.wanted_after;
-    bool proven = page->trust > 1 && page->trust != TRUST_VAIN; /* the last probe raised it */
+    bool proven = page->trust > 1 && page->trust <= TRUST_MAX; /* the last probe raised it */
     if (proven && after > 0 && page->wanted + 1u >= after) {
         page->wanted = (after - 1) & WANTED_MAX;
         page->trust = (page->trust - 1u) / 2;

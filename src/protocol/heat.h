@@ -25,9 +25,14 @@
  * cannot be seen then. So now and then it is dropped all the same, a *probe*: after `probe_after`
  * refreshes, and twice as many each time that it turned out to be wanted.
  *
+ * Not all notices are followed by a read: a home tells of its hot pages at each of its releases,
+ * written or not. A copy that was told of twice in vain before it was fetched again is not counted
+ * as wanted by that fetch: to refresh it would be to fetch it three times for one read.
+ *
  * What was read in a sweep is likely to be swept again, and to fetch it by a fault is most of what
- * it costs then: a copy that came in a window of `sweep` pages is guessed to be wanted, for two
- * refreshes, then the probe. Where the guess was wrong, it is not made again. */
+ * it costs then. So a copy that came in a window of `sweep` pages is refreshed once by a guess, and
+ * dropped at the next notice, until it has been fetched often enough to be wanted. Where a guess
+ * was wrong, none is made again. */
 #ifndef HTH_PROTOCOL_HEAT_H
 #define HTH_PROTOCOL_HEAT_H
 
@@ -62,7 +67,8 @@ bool hth_heat_stays_home(const struct hth_coherence *c, const struct hth_region 
  * page is as hot as it was, but its sum says nothing. */
 void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page);
 
-/* A copy was fetched, in a window of so many pages that read-ahead expects to be read (0: not). */
+/* A copy was fetched, in a window of so many pages that read-ahead expects to be read (0: not).
+ * Before the notices that were in vain are forgotten. */
 void hth_wanted_note(const struct hth_coherence *c, struct hth_page *page, unsigned window);
 
 /* An acquire is told of a clean copy: is it to be refreshed? Counts it as refreshed, or dropped. */

@@ -145,6 +145,7 @@ static unsigned let_go(struct hth_coherence *c, struct hth_region *r, unsigned k
 static void make_exclusive(struct hth_coherence *c, struct hth_region *r, unsigned kept)
 {
     struct hth_scratch *s = c->scratch;
+    unsigned n = 0;
     for (unsigned i = 0; i < kept; i++) {
         uint64_t others = 0;
         for (uint64_t w = 0; w < s->words; w++) {
@@ -154,9 +155,12 @@ static void make_exclusive(struct hth_coherence *c, struct hth_region *r, unsign
             hth_wait_for_busy(c, r, s->pages[i]);
             hth_page_set_state(c->port, r, s->pages[i], HTH_PAGE_EXCLUSIVE);
             hth_heat_alone(c, &r->pages[s->pages[i]]);
-            hth_port_protect(c->port, r, s->pages[i], 1, HTH_VIEW_WRITE);
-            hth_busy_done(c, r, s->pages[i]);
+            s->listed[n++] = s->pages[i];
         }
+    }
+    hth_protect_runs(c->port, r, s->listed, n, HTH_VIEW_WRITE);
+    for (unsigned i = 0; i < n; i++) {
+        hth_busy_done(c, r, s->listed[i]);
     }
 }
 

@@ -68,8 +68,8 @@ static void fetch(struct hth_coherence *c, struct hth_region *r, const struct ht
     register_all(c, r, bundle);
     get_all(c, r, bundle, NULL);
     for (unsigned i = 0; i < bundle->n; i++) {
-        r->pages[bundle->pages[i]].registered = 1; /* and touched */
         hth_wanted_note(c, &r->pages[bundle->pages[i]], window);
+        r->pages[bundle->pages[i]].registered = 1; /* and touched */
         hth_page_set_state(c->port, r, bundle->pages[i], HTH_PAGE_CLEAN);
         hth_port_trace(c->port, r, bundle->pages[i], HTH_EVENT_FETCH, bundle->homes[i]);
     }

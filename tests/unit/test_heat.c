@@ -82,27 +82,32 @@ static void test_bounds(void)
     free(c);
 }
 
-/* Fetched in a sweep: guessed to be wanted at once, for two refreshes, and if it was, as if it had
- * been fetched as often as others. In vain: not guessed again until it has. */
+/* Fetched in a sweep: one refresh by a guess, which leaves the counting as it was; none any more
+ * once a notice was in vain. */
 static void test_swept(void)
 {
-    static const unsigned expected[] = {2, 8, 16};
-    static const unsigned after_vain[] = {0, 0, 4, 8};
     start(3, 4);
     c->tuning.sweep = 16;
     hth_wanted_note(c, &page, 15);
     CU_ASSERT_EQUAL(refreshes(), 0);
-    hth_wanted_no_more(c, &page);
-    page.trust = 0;
-    for (unsigned i = 0; i < 3; i++) {
-        hth_wanted_note(c, &page, 16);
-        CU_ASSERT_EQUAL(refreshes(), expected[i]);
-    }
-    hth_wanted_no_more(c, &page);
-    hth_wanted_no_more(c, &page);
-    for (unsigned i = 0; i < 4; i++) {
+    hth_wanted_note(c, &page, 16);
+    CU_ASSERT_EQUAL(refreshes(), 1);
+    CU_ASSERT_EQUAL(refreshes(), 0);
+    hth_wanted_note(c, &page, 16);
+    CU_ASSERT(refreshes() > 1);
+    for (unsigned vain = 0; vain < 2; vain++) {
+        memset(&page, 0, sizeof page);
         hth_wanted_note(c, &page, 256);
-        CU_ASSERT_EQUAL(refreshes(), after_vain[i]);
+        CU_ASSERT_EQUAL(refreshes(), 1);
+        page.registered = (1 + vain) & 7;
+        hth_wanted_note(c, &page, 256);
+        CU_ASSERT_EQUAL(refreshes(), 1 - vain);
+    }
+    memset(&page, 0, sizeof page);
+    hth_wanted_no_more(c, &page);
+    for (unsigned i = 0; i < 3; i++) {
+        hth_wanted_note(c, &page, 256);
+        CU_ASSERT_EQUAL(refreshes() > 0, i == 2);
     }
     free(c);
     start(4, 4); /* nothing is wanted, ever */
@@ -110,6 +115,23 @@ static void test_swept(void)
     for (unsigned i = 0; i < 10; i++) {
         hth_wanted_note(c, &page, 256);
         CU_ASSERT_EQUAL(refreshes(), 0);
+    }
+    free(c);
+}
+
+/* Told of three times for each read: to refresh it would cost more than to fetch it. */
+static void test_seldom(void)
+{
+    start(3, 4);
+    for (unsigned i = 0; i < 10; i++) {
+        page.registered = 3;
+        hth_wanted_note(c, &page, 0);
+        CU_ASSERT_EQUAL(refreshes(), 0);
+    }
+    page.registered = 2;
+    for (unsigned i = 0; i < 3; i++) {
+        hth_wanted_note(c, &page, 0);
+        CU_ASSERT_EQUAL(refreshes() > 0, i == 2);
     }
     free(c);
 }
@@ -132,7 +154,7 @@ static unsigned told_in_vain(unsigned written, bool alone)
 {
     static uint8_t frame[4096];
     struct hth_region region = {.frames = frame, .page_bytes = sizeof frame, .pages = &page};
-    unsigned told = 0;
+    unsigned n_told = 0;
     start(3, 4);
     c->tuning.hot_after = 2;
     c->tuning.cool_after_home = 4;
@@ -145,11 +167,11 @@ static unsigned told_in_vain(unsigned written, bool alone)
     if (alone) {
         hth_heat_alone(c, &page);
     }
-    while (told < 1000 && hth_heat_stays_home(c, &region, 0)) {
-        told++;
+    while (n_told < 1000 && hth_heat_stays_home(c, &region, 0)) {
+        n_told++;
     }
     free(c);
-    return told;
+    return n_told;
 }
 
 static void test_home(void)
@@ -170,6 +192,7 @@ void hth_suite_heat(void)
     static const struct hth_unit_test tests[] = {
         {"wanted copies are refreshed, and probed now and then", test_wanted},
         {"wanted in vain at once", test_unproven},
+        {"read too seldom to be wanted", test_seldom},
         {"bounds", test_bounds},
         {"what was swept is guessed to be wanted", test_swept},
         {"a marker is not refreshed", test_marker},
