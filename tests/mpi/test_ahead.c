@@ -169,8 +169,8 @@ static void test_extent(struct hearth_region *region)
     }
 }
 
-/* What was read in a sweep is brought up to date by the acquire that is told of it, at once: the
- * second sweep takes next to no faults. */
+/* What was read in a sweep is brought up to date by the first acquire that is told of it, which is
+ * that of the barrier behind the sweep if the home is quick. */
 static void test_swept(struct hearth_region *region)
 {
     enum { SWEEP = 256 };
@@ -181,8 +181,8 @@ static void test_swept(struct hearth_region *region)
     attr.home_pe = 0;
     HT_EQUAL(hearth_region_create(&own, (SWEEP + 4) * ht_page_bytes(), &attr), HEARTH_OK);
     void *p = get(own, SWEEP);
+    struct hearth_stats before = ht_stats(own);
     for (uint64_t round = 1; p && round <= 3; round++) {
-        struct hearth_stats before = ht_stats(own);
         write_mine(p, SWEEP, round);
         hearth_barrier_all();
         struct hearth_stats told = ht_stats(own);
@@ -191,8 +191,9 @@ static void test_swept(struct hearth_region *region)
             !ht_is_sequential() && ht_page_bytes() <= 16384) {
             HT_CHECKF(told.refreshes - before.refreshes >= SWEEP * 3 / 4, "%d of %d refreshed",
                       (int)(told.refreshes - before.refreshes), SWEEP);
-            HT_CHECKF(s.read_misses <= 4, "%d misses", (int)s.read_misses);
+            HT_CHECKF(s.read_misses <= 16, "%d misses", (int)s.read_misses);
         }
+        before = ht_stats(own);
         hearth_barrier_all();
     }
     HT_EQUAL(hearth_region_destroy(own), HEARTH_OK);
