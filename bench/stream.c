@@ -154,7 +154,6 @@ static void by_hearth(struct bench *ms)
     if (me == 0) {
         bench_add(&ms[AGAIN], again);
     }
-    barrier();
     region_end(region);
 }
 

@@ -88,7 +88,7 @@ void hth_heat_alone(const struct hth_coherence *c, struct hth_page *page)
     }
 }
 
-#define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed, .trust */
+#define WANTED_MAX    3u /* what struct hth_page.wanted holds, and .refreshed */
 #define REFRESHED_MAX 63u
 #define TRUST_MAX     4u
 #define VAIN_MAX      1u /* notices between two fetches of what is to be wanted */
@@ -121,7 +121,7 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
     if ((page->wanted < c->tuning.wanted_after && !guess) || page->marker != HTH_MARKER_NONE) {
         return false;
     }
-    uint64_t limit = (uint64_t)c->tuning.probe_after << page->trust;
+    unsigned limit = c->tuning.probe_after << page->trust;
     if (guess || page->refreshed < (limit < REFRESHED_MAX ? limit : REFRESHED_MAX)) {
         page->refreshed++;
         return true;
@@ -135,10 +135,8 @@ bool hth_wanted_stays(const struct hth_coherence *c, struct hth_page *page)
 
 void hth_wanted_no_more(const struct hth_coherence *c, struct hth_page *page)
 {
-    unsigned after = c->tuning.wanted_after;
-    bool proven = page->trust > 1 && page->trust <= TRUST_MAX; /* the last probe raised it */
-    if (proven && after > 0 && page->wanted + 1u >= after) {
-        page->wanted = (after - 1) & WANTED_MAX;
+    if (page->trust > 1 && page->trust <= TRUST_MAX) { /* proven: the last probe raised it */
+        page->wanted = (c->tuning.wanted_after - 1) & WANTED_MAX;
         page->trust = (page->trust - 1u) / 2;
     } else {
         page->wanted = 0;

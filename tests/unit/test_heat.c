@@ -154,7 +154,7 @@ static unsigned told_in_vain(unsigned written, bool alone)
 {
     static uint8_t frame[4096];
     struct hth_region region = {.frames = frame, .page_bytes = sizeof frame, .pages = &page};
-    unsigned n_told = 0;
+    unsigned told = 0;
     start(3, 4);
     c->tuning.hot_after = 2;
     c->tuning.cool_after_home = 4;
@@ -167,11 +167,11 @@ static unsigned told_in_vain(unsigned written, bool alone)
     if (alone) {
         hth_heat_alone(c, &page);
     }
-    while (n_told < 1000 && hth_heat_stays_home(c, &region, 0)) {
-        n_told++;
+    while (told < 1000 && hth_heat_stays_home(c, &region, 0)) {
+        told++;
     }
     free(c);
-    return n_told;
+    return told;
 }
 
 static void test_home(void)
