@@ -124,7 +124,7 @@ static const struct row table[] = {
      0},
     {{"HEARTH_PROGRESS", "auto, spin, doorbell, poll", "auto",
       "how the progress thread waits: without a pause (needs a core), on a futex that senders on "
-      "this machine ring, or in naps of 50 us"},
+      "this machine ring, or in naps of 50 us to 1 ms"},
      CHOICE,
      FIELD(progress),
      progress_modes,

@@ -12,7 +12,7 @@ enum hth_progress_mode {
     HTH_PROGRESS_AUTO,
     HTH_PROGRESS_SPIN,     /* the progress thread polls without a pause: for a core of its own */
     HTH_PROGRESS_DOORBELL, /* it sleeps on a futex that senders on this machine ring */
-    HTH_PROGRESS_POLL      /* it polls every 50 us */
+    HTH_PROGRESS_POLL      /* it naps, and polls in between */
 };
 enum hth_test_rma { HTH_TEST_RMA_NO, HTH_TEST_RMA_LATE, HTH_TEST_RMA_WRONG };
 enum hth_log_level { HTH_LOG_NONE, HTH_LOG_ERROR, HTH_LOG_WARN, HTH_LOG_INFO, HTH_LOG_DEBUG };

@@ -19,14 +19,15 @@
 #define YIELDS_NS   200000 /* at most: on a busy core a yield may take milliseconds (Linux 6.18) */
 #define EMPTY_POLLS 3      /* the first only pulls a message in */
 
-/* A sleep is bounded by an eighth of the time since the thread began to wait, or was last rung for,
- * so that a long wait costs little and none becomes much longer for it; and that within these.
- * Since it was rung for: what rang may go on without a bell (a message in pieces). */
+/* A sleep is bounded by an eighth of the time since the thread began to wait, was last rung for, or
+ * as the progress thread handled something, so that a long wait costs little and none becomes much
+ * longer for it; and that within these. Since it was rung for: what rang may go on without a bell
+ * (a message in pieces). On a virtual machine a timed sleep may take 30 us of a core. */
 #define NAP_NS       50000 /* where something may happen that rings no bell */
 #define NAP_NS_MAX   1000000
 #define SLEEP_NS     1000000 /* elsewhere: the safety net under a ring that is not about a message */
-#define SLEEP_NS_MAX 10000000
-#define SLACK_NS     1000 /* of the progress thread's timers: alarms are microseconds away */
+#define SLEEP_NS_MAX 10000000 /* and the progress thread's, while no message is under way */
+#define SLACK_NS     1000     /* of the progress thread's timers: alarms are microseconds away */
 
 static struct hth_progress_config config;
 static pthread_t thread;
@@ -205,14 +206,14 @@ static long clamp_ns(uint64_t ns, long least, long most)
 }
 
 /* How long to sleep at most. *quiet_since_ns: 0 at first, and after a ring. */
-static long bound_ns(uint64_t *quiet_since_ns)
+static long bound_ns(bool nap, uint64_t *quiet_since_ns)
 {
     uint64_t now = hth_alarm_now_ns();
     if (*quiet_since_ns == 0) {
         *quiet_since_ns = now;
     }
     uint64_t part = (now - *quiet_since_ns) / 8;
-    return unrung() ? clamp_ns(part, NAP_NS, NAP_NS_MAX) : clamp_ns(part, SLEEP_NS, SLEEP_NS_MAX);
+    return nap ? clamp_ns(part, NAP_NS, NAP_NS_MAX) : clamp_ns(part, SLEEP_NS, SLEEP_NS_MAX);
 }
 
 /* The least of a bound and the time to the next alarm. An alarm is slept for, not yielded for:
@@ -243,7 +244,7 @@ static bool sleep_once(bool (*ready)(void *), void *arg, uint64_t *quiet_since_n
     }
     atomic_fetch_add(&bell->waiting, 1);
     atomic_fetch_sub(&bell->polling, 1 + promised);
-    sleep_on(bell, first, until_alarm(bound_ns(quiet_since_ns)), PROGRAM);
+    sleep_on(bell, first, until_alarm(bound_ns(unrung(), quiet_since_ns)), PROGRAM);
     atomic_fetch_add(&bell->polling, 1 + promised);
     atomic_fetch_sub(&bell->waiting, 1);
     if (atomic_load(&bell->rings) != first) {
@@ -334,17 +335,18 @@ static void serve_once(void)
         empty = handled > 0 ? 0 : empty + 1;
         if (empty == 0) {
             seen = atomic_load(&bell->rings);
+            quiet_since_ns = 0;
         }
     }
     if (unrung() != was_unrung) { /* a program thread has sent something, and computes */
         was_unrung = !was_unrung;
         quiet_since_ns = 0;
     }
-    bool naps = config.mode == HTH_PROGRESS_POLL || !config.all_here;
-    long bound = naps ? NAP_NS : bound_ns(&quiet_since_ns);
+    bool nap = config.mode == HTH_PROGRESS_POLL || unrung();
+    long bound = nap || any_under_way(bell) ? bound_ns(nap, &quiet_since_ns) : SLEEP_NS_MAX;
     /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
     sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound, PROGRESS);
-    if (atomic_load(&bell->rings) != seen) {
+    if (atomic_load(&bell->rings) != seen && any_under_way(bell)) {
         quiet_since_ns = 0;
     }
     if (config.idle != NULL) {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Run the MPI tests in other worlds: by messages instead of MPI's windows, with messages that come
-# late, with no or few shared buffers for them, and by mprotect where userfaultfd is what is chosen.
+# late, with no or few shared buffers for them, with a progress thread that naps, and by mprotect where
+# userfaultfd is what is chosen.
 #
 # run_variants.sh [BUILD]
 # VARIANTS=some   what `make check` has time for (default: all)
@@ -66,6 +67,7 @@ other_pager=
 if "$BUILD/hearth-info" | grep -q "^pager: userfaultfd"; then
     other_pager=HEARTH_PAGER=mprotect
 fi
+variant 2 test_waiting HEARTH_PROGRESS=poll FILTER=between
 if [ "${VARIANTS:-all}" = some ]; then
     variant 3 "$(echo "$programs" | grep -v 'test_cache\|test_large_pages\|test_pager\|test_waiting')" \
         HEARTH_RMA=relay
@@ -77,6 +79,7 @@ if [ "${VARIANTS:-all}" = some ]; then
     variant 2 "test_basic test_order test_sharing test_state test_sync" HEARTH_TEST_DELAY_US=1000
     variant 3 "test_steady test_sharing test_random" HEARTH_SHARED_BUFFERS=0
     variant 3 "test_steady test_sharing" HEARTH_SHARED_BUFFERS=1
+    variant 3 "test_order test_sync" HEARTH_PROGRESS=poll
 else
     variant "1 2 3 4 7" "$programs" HEARTH_RMA=relay
     [ -z "$other_pager" ] || variant "1 2 3 4 7" "$programs test_faults" $other_pager
@@ -84,6 +87,7 @@ else
     variant "2 4" "$programs" HEARTH_TEST_DELAY_US=1000
     variant "2 4" "$programs" HEARTH_SHARED_BUFFERS=0
     variant "2 4" "$programs" HEARTH_SHARED_BUFFERS=2
+    variant "2 4" "$programs" HEARTH_PROGRESS=poll
     export HEARTH_TEST_SECONDS=400
     variant 3 "$programs" HEARTH_RMA=relay HEARTH_TEST_DELAY_US=1000
 fi

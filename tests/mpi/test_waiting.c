@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Waiting does not burn: the CPU time that a PE uses, all its threads together, while it waits for
- * a second in a barrier, for a lock or in a fault; and that of an idle progress thread. CPU time,
- * not time: a loaded machine makes no difference. */
+ * a second in a barrier, for a lock or in a fault; and that of an idle progress thread, or how
+ * often it wakes beside a program that has barriers. CPU time, not time: a loaded machine makes no
+ * difference. */
 #include "harness.h"
 
 #include <dirent.h>
@@ -39,22 +40,46 @@ static bool read_line(const char *thread, const char *file, char *text, int byte
     return ok;
 }
 
-/* Of the progress thread, which goes by its name; negative: the kernel does not tell. */
-static double progress_cpu(void)
+/* Does `file` of the progress thread, which goes by its name, have a line that begins with `key`?
+ * If so, the number after that. */
+static bool progress_says(const char *file, const char *key, double *number)
 {
-    double s = -1;
+    bool said = false;
     DIR *tasks = opendir("/proc/self/task");
 
     for (struct dirent *task; tasks && (task = readdir(tasks));) {
-        char name[64], times[128];
-        if (read_line(task->d_name, "comm", name, sizeof name) &&
-            strcmp(name, "hearth-progress\n") == 0 &&
-            read_line(task->d_name, "schedstat", times, sizeof times))
-            s = 1e-9 * strtod(times, NULL);
+        char name[64], path[300], line[256];
+        if (!read_line(task->d_name, "comm", name, sizeof name) ||
+            strcmp(name, "hearth-progress\n") != 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/%s", task->d_name, file);
+        FILE *stream = fopen(path, "r");
+        while (stream && !said && fgets(line, sizeof line, stream))
+            if ((said = strncmp(line, key, strlen(key)) == 0))
+                *number = strtod(line + strlen(key), NULL);
+        if (stream)
+            fclose(stream);
     }
     if (tasks)
         closedir(tasks);
-    return s;
+    return said;
+}
+
+/* Negative: the kernel does not tell. */
+static double progress_cpu(void)
+{
+    double ns = -1e9;
+
+    progress_says("schedstat", "", &ns);
+    return 1e-9 * ns;
+}
+
+static double progress_sleeps(void)
+{
+    double n = -1;
+
+    progress_says("status", "voluntary_ctxt_switches:", &n);
+    return n;
 }
 
 static void nap(double s)
@@ -171,6 +196,31 @@ static void test_idle(struct hearth_region *region)
     hearth_barrier_all();
 }
 
+/* A barrier rings bells, and is no reason for the progress thread to look again in a millisecond:
+ * each sleep costs a program that computes tens of microseconds on a virtual machine. */
+static void test_between_barriers(struct hearth_region *region)
+{
+    enum { ROUNDS = 100 };
+    const char *mode = getenv("HEARTH_PROGRESS");
+    double most = mode && strcmp(mode, "poll") == 0 ? 3000 : 300; /* a second */
+
+    (void)region;
+    hearth_barrier_all();
+    double sleeps = progress_sleeps(), began = ht_now();
+    if (!ht_all(sleeps >= 0)) {
+        ht_skip("no counts of context switches in /proc");
+        return;
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        nap(0.002);
+        hearth_barrier_all();
+    }
+    double slept = progress_sleeps() - sleeps, took = ht_now() - began;
+    HT_CHECKF(slept < most * took, "%.0f sleeps in %.3f s", slept, took);
+    ht_note("%.0f a second", slept / took);
+    hearth_barrier_all();
+}
+
 static const struct hearth_region_attr sequential = {
     "seq", HEARTH_WRITE_INVALIDATE, HEARTH_SEQUENTIAL, HEARTH_HOME_BLOCK, 0, 0};
 
@@ -191,6 +241,7 @@ static const struct ht_test tests[] = {
     {"lock", test_lock, HT_ONCE, 1 << 20},
     {"fault", test_fault_sequential, HT_ONCE, 0},
     {"idle progress thread", test_idle, HT_ONCE, 0},
+    {"progress thread between barriers", test_between_barriers, HT_ONCE, 0},
 };
 
 int main(int argc, char **argv)
