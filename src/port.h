@@ -27,6 +27,10 @@ struct hth_region; /* protocol/page.h */
 
 /* --- frames: one-sided, get and put --- */
 
+/* The frames of these pages here will be written whole: have their memory at once, where that is
+ * cheaper than page by page. A hint. */
+void hth_port_populate(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                       uint64_t n);
 /* Copy `bytes` bytes between PE `pe`'s frame of this region, from byte `offset` of the region on,
  * and private memory (or this PE's own frame, through the alias). Complete only after
  * hth_port_flush_frames. `pe` is another PE. `to`/`from` stay untouched until then. */

@@ -18,6 +18,14 @@ static struct hearth_region *whole(struct hth_region *region)
     return (struct hearth_region *)region; /* core is its first member */
 }
 
+void hth_port_populate(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                       uint64_t n)
+{
+    (void)port;
+    hth_vm_populate(whole(region)->offset + first_page * region->page_bytes,
+                    n * region->page_bytes);
+}
+
 void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   void *to, size_t bytes)
 {

@@ -26,6 +26,8 @@
 #define STRIDE_MAX   127 /* what int8_t holds */
 #define ASTRAY_MAX   16  /* pages of a stream that may be here already and are passed over */
 #define EXTENT_MAX   65535u
+/* From how much memory on one system call costs less than a fault of the kernel's for each page. */
+#define POPULATE_BYTES (16u << 10)
 
 /* --- streams; the lock is held --- */
 
@@ -344,6 +346,21 @@ void hth_ahead_place(struct hth_coherence *c, struct hth_region *r, const struct
         }
     }
     hth_count(&r->counts.pages_ahead, bundle->n - (held != HTH_NO_PAGE));
+}
+
+void hth_bundle_populate(struct hth_coherence *c, struct hth_region *r,
+                         const struct hth_bundle *bundle)
+{
+    unsigned end;
+    for (unsigned i = 0; i < bundle->n; i = end) {
+        end = i + 1;
+        while (end < bundle->n && bundle->pages[end] == bundle->pages[end - 1] + 1) {
+            end++;
+        }
+        if ((end - i) * r->page_bytes >= POPULATE_BYTES) {
+            hth_port_populate(c->port, r, bundle->pages[i], end - i);
+        }
+    }
 }
 
 unsigned hth_bundle_next_home(const struct hth_bundle *bundle, unsigned *from, int *home_out,

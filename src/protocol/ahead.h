@@ -60,6 +60,9 @@ uint64_t hth_ahead_marker(const struct hth_window *window, uint64_t held,
 void hth_ahead_place(struct hth_coherence *c, struct hth_region *r, const struct hth_window *window,
                      uint64_t held, bool map_held, const struct hth_bundle *bundle);
 
+/* The pages of a bundle are about to come: have memory for those that lie together. */
+void hth_bundle_populate(struct hth_coherence *c, struct hth_region *r,
+                         const struct hth_bundle *bundle);
 /* The pages of a bundle that live at one home. `*from`: 0 at first; NO more: returns 0. */
 unsigned hth_bundle_next_home(const struct hth_bundle *bundle, unsigned *from, int *home_out,
                               uint64_t *pages);

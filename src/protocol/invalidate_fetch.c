@@ -65,6 +65,7 @@ static void count_fetched(struct hth_region *r, unsigned n)
 static void fetch(struct hth_coherence *c, struct hth_region *r, const struct hth_bundle *bundle,
                   unsigned window)
 {
+    hth_bundle_populate(c, r, bundle);
     register_all(c, r, bundle);
     get_all(c, r, bundle, NULL);
     for (unsigned i = 0; i < bundle->n; i++) {

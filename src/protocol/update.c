@@ -53,6 +53,7 @@ static void subscribe(struct hth_coherence *c, struct hth_region *r,
     uint64_t pages[HTH_TOGETHER];
     unsigned from = 0, n;
     int home;
+    hth_bundle_populate(c, r, bundle);
     while ((n = hth_bundle_next_home(bundle, &from, &home, pages)) > 0) {
         struct hth_update_head *head = hth_port_message_new(c->port, home);
         *head = (struct hth_update_head){HTH_MSG_SUBSCRIBE, r->id, n};

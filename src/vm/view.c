@@ -150,6 +150,19 @@ void hth_vm_punch(uint64_t offset, uint64_t bytes)
     }
 }
 
+void hth_vm_populate(uint64_t offset, uint64_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    uint64_t used = hth_vm_next_used(offset, offset + bytes);
+    if (used > offset) {
+        madvise(hth_vm.alias + offset, used - offset, MADV_POPULATE_WRITE); /* Linux 5.14 */
+    }
+#else
+    (void)offset;
+    (void)bytes;
+#endif
+}
+
 uint64_t hth_vm_next_used(uint64_t offset, uint64_t end)
 {
     off_t at = lseek(hth_vm.fd, (off_t)offset, SEEK_DATA);

@@ -91,6 +91,10 @@ void hth_vm_serving(const void *address);
 /* Give the memory back; it reads as zero from then on. */
 void hth_vm_punch(uint64_t offset, uint64_t bytes);
 
+/* It is about to be written by the alias: have the memory, if there is none yet and it can be had.
+ */
+void hth_vm_populate(uint64_t offset, uint64_t bytes);
+
 /* The first offset from `offset` on that has memory, or `end`. */
 uint64_t hth_vm_next_used(uint64_t offset, uint64_t end);
 

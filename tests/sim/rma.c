@@ -206,6 +206,15 @@ static void issue(struct hth_port *port, enum sim_rma_kind kind, struct hth_regi
     sim_point_after(port);
 }
 
+void hth_port_populate(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                       uint64_t n)
+{
+    (void)port;
+    (void)region;
+    (void)first_page;
+    (void)n;
+}
+
 void hth_port_get(struct hth_port *port, struct hth_region *region, int pe, uint64_t offset,
                   void *to, size_t bytes)
 {

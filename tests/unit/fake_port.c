@@ -132,6 +132,15 @@ void hth_port_short_unlock(struct hth_port *port, struct hth_short_lock *lock)
     atomic_store(&lock->word, 0);
 }
 
+void hth_port_populate(struct hth_port *port, struct hth_region *region, uint64_t first_page,
+                       uint64_t n)
+{
+    (void)port;
+    (void)region;
+    (void)first_page;
+    (void)n;
+}
+
 void hth_port_protect(struct hth_port *port, struct hth_region *region, uint64_t first_page,
                       uint64_t n_pages, enum hth_view view)
 {

@@ -312,6 +312,30 @@ static void fresh(void)
     end();
 }
 
+/* Memory that is had before it is written: up to where there is some, whose bytes stay. */
+static void populated(void)
+{
+    if (!begin())
+        return;
+    uint64_t all = PAGES * page_bytes, kept = PAGES / 2 * page_bytes;
+    hth_vm_punch(0, all);
+    CU_ASSERT(hth_vm_next_used(0, all) == all);
+    alias_of(PAGES / 2)[3] = 7;
+    CU_ASSERT(hth_vm_next_used(0, all) == kept);
+    hth_vm_populate(0, all);
+    CU_ASSERT(hth_vm_next_used(0, all) == 0);
+    CU_ASSERT(hth_vm_next_used(kept - page_bytes, all) == kept - page_bytes);
+    CU_ASSERT(alias_of(PAGES / 2)[3] == 7);
+    CU_ASSERT(hth_vm_next_used(kept + page_bytes, all) == all);
+    hth_vm_populate(0, all); /* there is some: nothing is done */
+    CU_ASSERT(hth_vm_next_used(kept + page_bytes, all) == all);
+    hth_vm_populate(kept + page_bytes, all - kept - page_bytes);
+    CU_ASSERT(hth_vm_next_used(all - page_bytes, all) == all - page_bytes);
+    for (unsigned i = 0; i < PAGES; i++)
+        CU_ASSERT(view_of(i)[3] == (i == PAGES / 2 ? 7 : 0));
+    end();
+}
+
 static void with(enum hth_pager_choice pager, void (*test)(void))
 {
     which = pager;
@@ -333,6 +357,7 @@ BOTH(wanted)
 BOTH(given_back)
 BOTH(threads)
 BOTH(fresh)
+BOTH(populated)
 
 void hth_suite_pager(void);
 void hth_suite_pager(void)
@@ -350,6 +375,8 @@ void hth_suite_pager(void)
         {"four threads, userfaultfd", threads_userfaultfd},
         {"four threads, new memory, mprotect", fresh_mprotect},
         {"four threads, new memory, userfaultfd", fresh_userfaultfd},
+        {"memory had at once, mprotect", populated_mprotect},
+        {"memory had at once, userfaultfd", populated_userfaultfd},
     };
     hth_unit_register("pager", tests, sizeof tests / sizeof tests[0]);
 }
