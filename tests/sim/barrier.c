@@ -208,6 +208,9 @@ static void meanwhile(struct sim_actor *actor, const struct sim_op *op)
         fence_meanwhile(actor);
     }
     if (to->yes && to->disturbed) {
+        if (to->early) { /* begun before the pages are pinned, and not over then, perhaps */
+            read_around(actor, to);
+        }
         wait_count(actor, &barrier->pes_in, sim_n_pes(world));
         disturb(actor, to->region);
         read_around(actor, to);

@@ -138,7 +138,9 @@ void sim_program_print(const struct sim_world *world)
             printf("  place at barrier %d: region %d, pages %llu to %llu, at PE %d%s\n", i,
                    place->region, (unsigned long long)place->first_page,
                    (unsigned long long)(place->first_page + place->n_pages - 1), place->pe,
-                   place->disturbed ? ", disturbed" : "");
+                   !place->disturbed ? ""
+                   : place->early    ? ", disturbed early"
+                                     : ", disturbed");
         }
         if (forget->yes) {
             static const char *const deals[] = {"block", "cyclic", "fixed", "first-touch"};

@@ -457,6 +457,7 @@ static void make_place(struct maker *m, int barrier)
     unsigned pages = (unsigned)config->collective_pages;
     place->yes = sim_chance(&m->rng, config->place_percent);
     place->disturbed = sim_chance(&m->rng, 50);
+    place->early = sim_chance(&m->rng, 50);
     place->region = (int)sim_below(&m->rng, (unsigned)config->n_regions);
     place->pe = (int)sim_below(&m->rng, (unsigned)config->n_pes);
     place->first_page = sim_below(&m->rng, pages);

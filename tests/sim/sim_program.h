@@ -64,6 +64,7 @@ struct sim_change {
 /* Pages get another home after a barrier. */
 struct sim_place {
     bool yes, disturbed; /* disturbed: other threads release, acquire and evict meanwhile */
+    bool early;          /* and read what stays, from before the pages are pinned on */
     int region, pe;
     uint64_t first_page, n_pages;
 };
