@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a bounded cache costs: PE 1 walks memory that is homed at PE 0, one load a page (or a store
- * of 8 bytes), us a page. With HEARTH_CACHE_BYTES of 16 MiB:
+ * of 8 bytes), us a page. With HEARTH_CACHE_BYTES of 4 MiB:
  *
- * - an array of 12 MiB: the first walk misses, the second finds everything;
- * - one of 64 MiB, four times the cache: every page misses on every walk, and another must go.
+ * - an array of 3 MiB: the first walk misses, the second finds everything;
+ * - one of 16 MiB, four times the cache: every page misses on every walk, and another must go.
  *
  * The second of these, less the first walk over what fits, is what an eviction costs; the first
  * registers each page too, later ones do not. Run with two PEs. */
@@ -12,9 +12,9 @@
 #include "pair.h"
 
 #define PAGE      4096u
-#define FITS      3072u  /* pages */
-#define CACHE     "16M"  /* 4096 pages */
-#define LARGE     16384u /* pages */
+#define FITS      768u  /* pages */
+#define CACHE     "4M"  /* 1024 pages */
+#define LARGE     4096u /* pages */
 #define REPS      9
 #define ALL_BYTES (((size_t)FITS + LARGE) * PAGE)
 

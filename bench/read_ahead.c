@@ -14,7 +14,7 @@
 
 #include "pair.h"
 
-#define PAGES 16384u
+#define PAGES 8192u
 #define PAGE  4096u
 #define PIECE (UINT64_C(1) << 20)
 #define REPS  9

@@ -38,6 +38,7 @@ run() {
     shift 2
     quiet
     echo "== $label"
+    since=$(date +%s)
     if BENCH_CSV=$csv timeout "$limit" "$@" >"$results/$label.txt" 2>&1; then
         cat "$results/$label.txt"
     else
@@ -45,6 +46,7 @@ run() {
         tail -n 5 "$results/$label.txt" >&2
         failed=1
     fi
+    echo "-- $label: $(($(date +%s) - since)) s"
 }
 
 # with PAGER, or without one: hearth LABEL PES PROGRAM

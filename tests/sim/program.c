@@ -424,8 +424,7 @@ static void make_forget(struct maker *m, int barrier)
     forget->fences = sim_chance(&m->rng, 50);
     forget->disturbed = sim_chance(&m->rng, 50);
     forget->region = (int)sim_below(&m->rng, (unsigned)config->n_regions);
-    /* There is one extent, the collective pages; see sim_world_init. */
-    forget->extent = (struct hth_extent){0, config->collective_pages,
+    forget->extent = (struct hth_extent){0, config->collective_pages, /* the one there is */
                                          (enum hth_deal)sim_below(&m->rng, config->claims ? 4 : 3),
                                          (int)sim_below(&m->rng, (unsigned)config->n_pes)};
 }
