@@ -93,6 +93,7 @@ static void start_waiting(void)
         .poll = hth_comm_n_pes() > 1 ? poll_all : NULL,
         .alarm_in_ns = next_in_ns,
         .unfinished = hth_message_unfinished,
+        .unaided = hth_lend_works, /* what is large and not lent goes in pieces, perhaps */
         .on_start = hth_topology_spread,
         .idle = hth_watchdog_idle,
         .watch = hth_watchdog_look,

@@ -23,11 +23,13 @@
  * as the progress thread handled something, so that a long wait costs little and none becomes much
  * longer for it; and that within these. Since it was rung for: what rang may go on without a bell
  * (a message in pieces). On a virtual machine a timed sleep may take 30 us of a core. */
-#define NAP_NS       50000 /* where something may happen that rings no bell */
-#define NAP_NS_MAX   1000000
-#define SLEEP_NS     1000000 /* elsewhere: the safety net under a ring that is not about a message */
-#define SLEEP_NS_MAX 10000000 /* and the progress thread's, while no message is under way */
-#define SLACK_NS     1000     /* of the progress thread's timers: alarms are microseconds away */
+#define NAP_NS     50000 /* where something may happen that rings no bell */
+#define NAP_NS_MAX 1000000
+#define SLEEP_NS   1000000 /* elsewhere: the safety net under a ring that is not about a message */
+#define SLEEP_NS_MAX                                                                               \
+    10000000          /* and the progress thread's, while nothing needs it that it knows           \
+                       */
+#define SLACK_NS 1000 /* of the progress thread's timers: alarms are microseconds away */
 
 static struct hth_progress_config config;
 static pthread_t thread;
@@ -323,6 +325,12 @@ bool hth_progress_waited_for(void)
     return atomic_load(&config.bell->polling) > 0 || atomic_load(&config.bell->waiting) > 0;
 }
 
+/* May MPI need us for what was sent and has not all gone, without a ring? */
+static bool may_go_in_pieces(void)
+{
+    return config.poll != NULL && !(config.unaided != NULL && config.unaided());
+}
+
 static void serve_once(void)
 {
     static uint64_t quiet_since_ns; /* these two by the progress thread alone */
@@ -343,10 +351,12 @@ static void serve_once(void)
         quiet_since_ns = 0;
     }
     bool nap = config.mode == HTH_PROGRESS_POLL || unrung();
-    long bound = nap || any_under_way(bell) ? bound_ns(nap, &quiet_since_ns) : SLEEP_NS_MAX;
+    bool pieces = !nap && may_go_in_pieces();
+    bool rests = !nap && !pieces && !any_under_way(bell);
+    long bound = rests ? SLEEP_NS_MAX : bound_ns(nap, &quiet_since_ns);
     /* Who polls rings the alarms too: waking for them would be waking in vain until then. */
     sleep_on(bell, seen, atomic_load(&bell->polling) == 0 ? until_alarm(bound) : bound, PROGRESS);
-    if (atomic_load(&bell->rings) != seen && any_under_way(bell)) {
+    if (atomic_load(&bell->rings) != seen && (pieces || any_under_way(bell))) {
         quiet_since_ns = 0;
     }
     if (config.idle != NULL) {

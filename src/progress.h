@@ -44,6 +44,7 @@ struct hth_progress_config {
                                       thread is at it */
     uint64_t (*alarm_in_ns)(void); /* when the next alarm is due; UINT64_MAX: none is set */
     bool (*unfinished)(void); /* are there sends that MPI may need us for? Then sleep but shortly */
+    bool (*unaided)(void);    /* do sends end without us, but for a rare one? */
     void (*on_start)(void);   /* called first thing in the progress thread: placement */
     void (*idle)(void);       /* called by it now and then, every 10 ms at least */
     /* Called now and then by a thread that has waited for long, between two sleeps. May wait. */

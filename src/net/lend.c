@@ -128,6 +128,11 @@ void hth_lend_stop(void)
     lend.n = lend.n_here = lend.n_out = 0;
 }
 
+bool hth_lend_works(void)
+{
+    return lend.n > 0;
+}
+
 void *hth_lend_get(void)
 {
     uint32_t number = 0;

@@ -6,6 +6,7 @@
 #ifndef HTH_NET_LEND_H
 #define HTH_NET_LEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@
  * for n_blocks a PE there are none, which is logged and is no error. */
 void hth_lend_start(uint64_t n_blocks, size_t block_bytes);
 void hth_lend_stop(void);
+
+/* Are there blocks? */
+bool hth_lend_works(void);
 
 /* A block of this PE's, or NULL: there is none just now. Any context. */
 void *hth_lend_get(void);
