@@ -22,14 +22,16 @@
 /* A sleep is bounded by an eighth of the time since the thread began to wait, was last rung for, or
  * as the progress thread handled something, so that a long wait costs little and none becomes much
  * longer for it; and that within these. Since it was rung for: what rang may go on without a bell
- * (a message in pieces). On a virtual machine a timed sleep may take 30 us of a core. */
-#define NAP_NS     50000 /* where something may happen that rings no bell */
+ * (a message in pieces). On a virtual machine a timed sleep may take 30 us of a core.
+ *
+ * Naps: where something may happen that rings no bell. */
+#define NAP_NS     50000
 #define NAP_NS_MAX 1000000
-#define SLEEP_NS   1000000 /* elsewhere: the safety net under a ring that is not about a message */
-#define SLEEP_NS_MAX                                                                               \
-    10000000          /* and the progress thread's, while nothing needs it that it knows           \
-                       */
-#define SLACK_NS 1000 /* of the progress thread's timers: alarms are microseconds away */
+/* Elsewhere, the safety net under a ring that is not about a message; and the most, which is what
+ * the progress thread sleeps while it knows of nothing that needs it. */
+#define SLEEP_NS     1000000
+#define SLEEP_NS_MAX 10000000
+#define SLACK_NS     1000 /* of the progress thread's timers: alarms are microseconds away */
 
 static struct hth_progress_config config;
 static pthread_t thread;
