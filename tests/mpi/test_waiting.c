@@ -28,38 +28,32 @@ static double process_cpu(void)
            1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
 }
 
-static bool read_line(const char *thread, const char *file, char *text, int bytes)
+/* Does `file` of this thread have a line that begins with `key`? If so, the number after that. */
+static bool says(const char *thread, const char *file, const char *key, double *number)
 {
-    char path[300];
+    bool said = false;
+    char path[300], line[256];
 
     snprintf(path, sizeof path, "/proc/self/task/%s/%s", thread, file);
     FILE *stream = fopen(path, "r");
-    bool ok = stream && fgets(text, bytes, stream);
+    while (stream && !said && fgets(line, sizeof line, stream))
+        if ((said = strncmp(line, key, strlen(key)) == 0))
+            *number = strtod(line + strlen(key), NULL);
     if (stream)
         fclose(stream);
-    return ok;
+    return said;
 }
 
-/* Does `file` of the progress thread, which goes by its name, have a line that begins with `key`?
- * If so, the number after that. */
+/* The same of the progress thread, which goes by its name. */
 static bool progress_says(const char *file, const char *key, double *number)
 {
     bool said = false;
+    double none;
     DIR *tasks = opendir("/proc/self/task");
 
-    for (struct dirent *task; tasks && (task = readdir(tasks));) {
-        char name[64], path[300], line[256];
-        if (!read_line(task->d_name, "comm", name, sizeof name) ||
-            strcmp(name, "hearth-progress\n") != 0)
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/%s", task->d_name, file);
-        FILE *stream = fopen(path, "r");
-        while (stream && !said && fgets(line, sizeof line, stream))
-            if ((said = strncmp(line, key, strlen(key)) == 0))
-                *number = strtod(line + strlen(key), NULL);
-        if (stream)
-            fclose(stream);
-    }
+    for (struct dirent *task; tasks && !said && (task = readdir(tasks));)
+        said = says(task->d_name, "comm", "hearth-progress\n", &none) &&
+               says(task->d_name, file, key, number);
     if (tasks)
         closedir(tasks);
     return said;
